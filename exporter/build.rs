@@ -1,4 +1,4 @@
-//! Tells the program what it was built from: the compiler, and the commit where that was said.
+//! Passes build information to the program: the compiler, and the commit if it is known.
 
 use std::process::Command;
 
@@ -9,8 +9,8 @@ fn main() {
     let compiler = printed(&rustc, &["--version"]).unwrap_or_default();
     let rust_version = compiler.split_whitespace().nth(1).unwrap_or("unknown");
     println!("cargo::rustc-env=QDRANT_BACKUP_RUST_VERSION={rust_version}");
-    // `cargo xtask dist` says which commit it builds. Asking git here would soon be out of date: nothing rebuilds
-    // this when a commit is made, and a wrong revision is worse than none.
+    // `cargo xtask dist` sets the commit. A commit read from git here would soon be outdated, because a new commit
+    // does not trigger a rebuild, and a wrong revision is worse than none.
     let revision = std::env::var("QDRANT_BACKUP_REVISION").unwrap_or_default();
     println!("cargo::rustc-env=QDRANT_BACKUP_BUILT_FROM={revision}");
     let target = std::env::var("TARGET").unwrap_or_default();

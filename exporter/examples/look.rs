@@ -1,5 +1,5 @@
-//! Measures looks at a backup directory, for `cargo xtask bench exporter`: prints `name seconds` lines, and the
-//! memory that was used in the end.
+//! Measures observations of a backup directory for `cargo xtask bench exporter`. Prints `name seconds` lines and the
+//! final memory use.
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut say = |what: &str, took: Duration| writeln!(out, "{what} {}", took.as_secs_f64());
     say("cold", scrape(TimeDelta::zero())?)?;
     for _ in 0..rounds {
-        // In turns, so that a machine that slows down slows all of them.
+        // Alternating, so that a machine that slows down affects all of them.
         let began = Instant::now();
         let count = bare(Path::new(&directory))?;
         say("bare", began.elapsed())?;
@@ -50,7 +50,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// As little as can be done to list every directory and look at every file: what a look is compared with.
+/// The minimum work to list every directory and stat every file, for comparison.
 fn bare(directory: &Path) -> rustix::io::Result<u64> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     bare_in(&rustix::fs::openat(CWD, directory, flags, Mode::empty())?)

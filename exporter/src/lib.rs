@@ -1,8 +1,8 @@
 //! The exporter: everything behind the command `qdrant-backup-exporter`.
 //!
-//! [`observe`] looks at the files that the runner left, [`metrics`] says what was found in the words of
-//! Prometheus and [`page`] in words for people. None of them knows the command line, the network or the wall clock.
-//! [`web`] answers requests with them.
+//! [`observe`] reads the files of the runner, [`metrics`] converts them to Prometheus metrics, and [`page`] to a page
+//! for people. None of these use the command line, the network or the wall clock. [`web`] uses them to answer
+//! requests.
 
 pub mod build_info;
 pub mod cli;
@@ -24,7 +24,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-/// Runs what the process was started for.
+/// Runs the program.
 pub fn main() -> ExitCode {
     protect_memory();
     let arguments: Vec<_> = std::env::args_os().collect();
@@ -34,14 +34,14 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// The one place that looks at the wall clock.
+/// The only use of the wall clock.
 #[expect(clippy::disallowed_methods, reason = "the one clock; everything else is given the time")]
 fn wall_clock() -> chrono::DateTime<chrono::Utc> {
     chrono::Utc::now()
 }
 
-/// Keeps TLS keys and passwords out of core dumps, and other processes of the same user out of our memory. Where the
-/// system refuses there is nothing better to do.
+/// Keeps TLS keys and passwords out of core dumps, and denies other processes of the same user access to our memory.
+/// If the system refuses, there is no alternative.
 fn protect_memory() {
     rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable).unwrap_or(());
 }

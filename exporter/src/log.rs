@@ -1,6 +1,6 @@
-//! What the exporter logs: one line an event on stderr, in logfmt or JSON, as Prometheus' own programs do.
+//! The exporter's log: one line per event on stderr, in logfmt or JSON, as in Prometheus' own programs.
 //!
-//! Only this program's events are written: libraries' are not meant for its users.
+//! Only this program's events are written. Those of libraries are not meant for its users.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -15,7 +15,7 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::{Layer, Registry};
 
-/// How a line looks.
+/// The format of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
     /// `key=value`.
@@ -24,7 +24,7 @@ pub enum Format {
     Json,
 }
 
-/// A subscriber that writes this program's events from `level` up to stderr.
+/// A subscriber that writes this program's events of at least `level`.
 pub fn subscriber(
     level: Level,
     format: Format,
@@ -33,7 +33,7 @@ pub fn subscriber(
     Registry::default().with(Lines { level, format, clock })
 }
 
-/// Has panics told in the log's own form. One that comes again, as with each look, is told once.
+/// Logs panics in the log's own format. A repeated panic, as with each observation, is logged once.
 pub fn tell_of_panics() {
     let told = Mutex::new(BTreeSet::new());
     std::panic::set_hook(Box::new(move |panic| {
@@ -61,12 +61,12 @@ impl<S: Subscriber> Layer<S> for Lines {
         let level = event.metadata().level().to_string();
         let mut fields = Fields(vec![("time", time), ("level", level), ("msg", String::new())]);
         event.record(&mut fields);
-        // A log that nobody reads any more is no reason to end.
+        // A log that can no longer be written is not a reason to exit.
         io::stderr().lock().write_all(line(self.format, fields).as_bytes()).unwrap_or(());
     }
 }
 
-/// The fields of a line in their order: time, level, message, and those of the event.
+/// The fields of a line in order: time, level, message, and those of the event.
 struct Fields(Vec<(&'static str, String)>);
 
 impl Visit for Fields {
@@ -95,7 +95,7 @@ fn line(format: Format, Fields(fields): Fields) -> String {
     }
 }
 
-/// `text` as logfmt has it: in quotes where it would not be one word.
+/// `text` in logfmt: quoted unless it is one word.
 fn word(text: &str) -> String {
     let plain = |character: char| !character.is_whitespace() && !matches!(character, '"' | '=' | '\\');
     if !text.is_empty() && text.chars().all(plain) {

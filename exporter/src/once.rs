@@ -1,4 +1,4 @@
-//! `--once`: the metrics once, for standard output or for node_exporter's textfile collector.
+//! `--once`: writes the metrics once, to standard output or for node_exporter's textfile collector.
 
 use std::io;
 use std::path::Path;
@@ -11,14 +11,14 @@ use crate::metrics;
 use crate::observe::Observer;
 use crate::stop::Stop;
 
-/// How long the look may take. Nobody scrapes here, so only a hung mount is cut off.
+/// Deadline of the observation. No scrape waits here, so it only matters for a hung mount.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// Mode of the file: node_exporter reads it as its own user.
+/// Mode of the file: node_exporter reads it as another user.
 const MODE: u32 = 0o644;
 
-/// Looks once and writes the metrics, in the text format, to `output` (atomically, mode 0644), or else to
-/// `stdout`. Says whether `up` is 1: the caller's exit code is 0 only then, but the metrics are written either way.
+/// Observes once and writes the metrics in the text format to `output` (atomically, mode 0644), or to `stdout`.
+/// Returns whether `up` is 1. Only then the caller's exit code is 0, but the metrics are written in any case.
 ///
 /// # Errors
 /// When they cannot be written.

@@ -19,7 +19,7 @@ use crate::once::once;
 use crate::stop::Stop;
 use crate::web::{Live, Server, check_telemetry_path, listen};
 
-/// Says why the command line is not understood, or what it asks to be told: `--help`.
+/// Prints the error of an invalid command line, or the requested `--help`.
 pub(crate) fn misunderstood(
     error: &clap::Error,
     arguments: &[OsString],
@@ -40,7 +40,7 @@ pub(crate) fn misunderstood(
     ExitCode::from(if error.use_stderr() { 2 } else { 0 })
 }
 
-/// Does what the command line asks for.
+/// Runs what the command line requests.
 pub(crate) fn start(
     cli: &Cli,
     environment: &BTreeMap<OsString, OsString>,
@@ -52,7 +52,7 @@ pub(crate) fn start(
     }
     let subscriber = log::subscriber(cli.log_level, cli.log_format, clock);
     log::tell_of_panics();
-    // Nobody else sets one.
+    // No other code sets a subscriber, so this cannot fail.
     tracing::subscriber::set_global_default(subscriber).unwrap_or(());
     run(cli, environment, clock).unwrap_or_else(|error| {
         for line in error.to_string().lines() {
@@ -71,13 +71,14 @@ fn run(
     let observer = Observer::new(&directories.backup, &directories.state);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
-        // The three parts of a look and the web configuration, which may hang, a password, and the renderings.
+        // Three parts of an observation and the web configuration, which may hang, plus a password and the
+        // renderings.
         .max_blocking_threads(8)
         .enable_all()
         .build()?;
     if cli.once {
         let up = runtime.block_on(once(&observer, clock(), cli.output.as_deref(), &mut io::stdout()));
-        // A look that hangs is not waited for.
+        // Does not wait for an observation that hangs.
         runtime.shutdown_background();
         return Ok(if up? { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
@@ -140,7 +141,7 @@ async fn serve(cli: &Cli, live: Live, observer: Observer, clock: fn() -> DateTim
     Ok(())
 }
 
-/// Where systemd does not listen there is nothing to tell.
+/// Does nothing if systemd is not listening.
 fn tell_systemd(state: NotifyState<'_>) {
     if let Err(error) = sd_notify::notify(&[state]) {
         warn!(err = %error, "Unable to notify systemd");

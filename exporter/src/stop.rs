@@ -1,9 +1,9 @@
-//! Why the program does not start or go on.
+//! Why the program does not start or must stop.
 
-/// What to tell, a line for each mistake and never a secret, and whose fault it is.
+/// The message, one line per problem and without secrets, and its cause.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Stop {
-    /// What is configured cannot be used.
+    /// The configuration is unusable.
     #[error("{0}")]
     Configuration(String),
     /// The system refuses.
@@ -12,7 +12,7 @@ pub enum Stop {
 }
 
 impl Stop {
-    /// As for the runner: `EX_CONFIG` for what is configured.
+    /// As for the runner: `EX_CONFIG` for configuration errors.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Configuration(_) => 78,

@@ -1,4 +1,4 @@
-//! Reading files where reading may block: a hung disk keeps one thread, and nobody beyond the deadline.
+//! Reads files in a thread that may block: a hung disk blocks one thread, and no request longer than its deadline.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout};
 const LATE: &str = "no answer in time; does the disk or its network mount hang?";
 const PANICKED: &str = "failed because of an error in this program; its log says more";
 
-/// Runs one closure, at most once at a time, for all who ask.
+/// Runs a closure for all requests, at most once at a time.
 pub(crate) struct Worker<T> {
     work: Arc<tokio::sync::Mutex<Work<T>>>,
     state: Arc<Mutex<State<T>>>,
@@ -20,23 +20,23 @@ pub(crate) struct Worker<T> {
 
 type Work<T> = Box<dyn FnMut(DateTime<Utc>) -> T + Send>;
 
-/// What a run of the closure gave.
+/// The result of a request.
 #[derive(Debug)]
 pub(crate) struct Answer<T> {
-    /// The result of the last run that gave one, if any has.
+    /// The result of the last successful run, if any.
     pub value: Option<Arc<T>>,
-    /// Why that is not the answer; nothing when that run was begun after the question.
+    /// Why the value is not current. None if that run started after the request.
     pub problem: Option<&'static str>,
-    /// How long that run took; how long the question waited, if it was not answered.
+    /// The duration of that run, or how long the request waited without success.
     pub duration: Duration,
 }
 
 struct State<T> {
-    /// Runs that were begun.
+    /// The number of runs that were started.
     begun: u64,
-    /// What the last run that gave something gave.
+    /// The result of the last successful run.
     value: Option<Arc<T>>,
-    /// How long the last run took, and whether it panicked.
+    /// The duration of the last run, and whether it panicked.
     took: Duration,
     panicked: bool,
 }
@@ -48,13 +48,13 @@ impl<T: Send + Sync + 'static> Worker<T> {
         Self { work: Arc::new(tokio::sync::Mutex::new(Box::new(work))), state: Arc::new(Mutex::new(state)) }
     }
 
-    /// Whether a run is under way.
+    /// Whether a run is in progress.
     pub fn is_busy(&self) -> bool {
         self.work.try_lock().is_err()
     }
 
-    /// Waits for a run for at most `patience`. One that is under way began before the question and does not answer it;
-    /// the next one does, which all questions share that come until then.
+    /// Waits for a run for at most `patience`. A run that is in progress started before the request, so the next run
+    /// answers it. All requests until then share that run.
     pub async fn ask(&self, now: DateTime<Utc>, patience: Duration) -> Answer<T> {
         let (asked, before) = (Instant::now(), lock(&self.state).begun);
         let in_time = timeout(patience, self.run(now, before)).await.is_ok();
@@ -68,7 +68,7 @@ impl<T: Send + Sync + 'static> Worker<T> {
         Answer { value: state.value.clone(), problem, duration }
     }
 
-    /// Returns when a run has ended that was begun after those that had been begun `before`.
+    /// Returns when a run has ended that started after the first `before` runs.
     async fn run(&self, now: DateTime<Utc>, before: u64) {
         let mut work = Arc::clone(&self.work).lock_owned().await;
         let state = Arc::clone(&self.state);
@@ -76,17 +76,17 @@ impl<T: Send + Sync + 'static> Worker<T> {
             return;
         }
         lock(&state).begun += 1;
-        // It goes on to its end, and keeps the lock, when nobody waits for it any more.
+        // The run continues to its end and keeps the lock, even if no request waits for it any more.
         let run = spawn_blocking(move || {
             let began = Instant::now();
-            // A fault of one run must not end all that come after it. Who keeps a memory between runs minds what a panic leaves.
+            // A panic in one run must not affect later ones. Closures that keep state between runs must handle it.
             let value = catch_unwind(AssertUnwindSafe(|| work(now)));
             let mut state = lock(&state);
             state.took = began.elapsed();
             state.panicked = value.is_err();
             state.value = value.ok().map(Arc::new).or(state.value.take());
         });
-        // It catches its panics.
+        // The closure catches its panics.
         run.await.unwrap_or(());
     }
 }
@@ -128,7 +128,7 @@ mod tests {
             tokio::task::yield_now().await;
         }
         let others = [(); 3].map(|()| ask());
-        // One thread runs these tests: the others have asked before we go on.
+        // The tests run on one thread, so the other requests have been made at this point.
         tokio::task::yield_now().await;
         release.send(()).unwrap();
         assert_eq!(first.await.unwrap().value.as_deref(), Some(&1));

@@ -1,18 +1,18 @@
-//! The walk through two collections of made up points, without a server: how much memory it takes, and how fast it is.
+//! Measures the memory and the speed of a walk through two collections of generated points, without a server.
 //!
-//! `cargo run --release --example walk -- 10000000` goes through so many points on each side; every tenth is missing on one and another
-//! tenth on the other.
+//! `cargo run --release --example walk -- 10000000` walks through this many points on each side. Every tenth point is
+//! missing on one side, and another tenth on the other.
 
 use std::io::{self, Write};
 use std::time::Instant;
 
 use qdrant_backup_runner::points::{Pages, Point, PointsError, Rules, walk};
 
-/// Points that are made up, page by page.
+/// Generated points, page by page.
 struct Made {
     next: u64,
     end: u64,
-    /// The last digit of the ids that it lacks.
+    /// The last digit of the omitted ids.
     lacks: u64,
 }
 

@@ -27,7 +27,7 @@ use clap::{CommandFactory, Parser};
 
 pub use host::clock::Clock;
 
-/// Runs the command of this process.
+/// Runs the command line of this process.
 pub fn main() -> ExitCode {
     protect_memory();
     let clock = Clock::new(wall_clock);

@@ -1,4 +1,4 @@
-//! Atomic writes: a file is complete under its final name, or not there.
+//! Atomic writes: a file is complete under its final name, or does not exist.
 //!
 //! Every write goes to a temporary name in the same directory, is synced, renamed over the final name,
 //! and the directory is synced. A temporary name begins with a dot and ends in [`TEMPORARY_SUFFIX`]. No final name does, so files
@@ -44,7 +44,7 @@ pub struct AtomicFile {
 impl AtomicFile {
     /// Creates the temporary file for `target`, with exactly `mode`, regardless of the umask.
     ///
-    /// # Errors
+    /// When the temporary file cannot be created.
     /// When the temporary file cannot be made.
     pub fn create(target: &Path, mode: u32) -> io::Result<Self> {
         let (directory, name) = split(target)?;
@@ -75,8 +75,8 @@ impl AtomicFile {
     /// Moves the file durably to its final name, replacing an existing file.
     ///
     /// # Crash safety
-    /// After `Ok` the whole file survives a power failure, where the file system can sync directories. After an error, or a
-    /// crash before the return, the final name holds either what it held before or the whole new file.
+    /// After `Ok` the whole file survives a power failure, if the file system can sync directories. After an error,
+    /// or a crash before the return, the final name has either its old contents or the whole new file.
     ///
     /// # Errors
     /// When a write, sync or rename fails; the temporary file is then removed.
@@ -84,7 +84,7 @@ impl AtomicFile {
         self.finish(file_system::rename)
     }
 
-    /// As [`AtomicFile::commit`], but never replaces a file.
+    /// Like [`AtomicFile::commit`], but never replaces a file.
     ///
     /// # Errors
     /// Also with [`io::ErrorKind::AlreadyExists`], when the final name is taken.
@@ -146,10 +146,10 @@ fn may_have(target: &Path, file: &File) -> bool {
     }
 }
 
-/// Writes `contents` to `target` as [`AtomicFile`] does.
+/// Writes `contents` to `target` with an [`AtomicFile`].
 ///
 /// # Errors
-/// When a write, sync or rename fails; what was at `target` is then untouched.
+/// When a write, sync or rename fails. `target` is then unchanged.
 pub fn write(target: &Path, mode: u32, contents: &[u8]) -> io::Result<()> {
     let mut file = AtomicFile::create(target, mode)?;
     file.file().write_all(contents)?;
@@ -170,7 +170,7 @@ pub fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
 /// created: a missing parent may be a disk that is not mounted.
 ///
 /// # Errors
-/// When it cannot be made, or something else has that name.
+/// When it cannot be created, or something else has that name.
 pub fn create_directory(directory: &Path) -> io::Result<()> {
     match DirBuilder::new().mode(DIRECTORY_MODE & 0o777).create(directory) {
         Ok(()) => {

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 
-/// The longest path component made of a collection name, in bytes.
+/// Maximum length of a path component for a collection name, in bytes.
 pub const COMPONENT_MAX_BYTES: usize = 120;
 
 /// Hexadecimal digits of the name's SHA-256 that end a shortened component.
@@ -77,7 +77,7 @@ impl CollectionName {
         } else if name.contains('/') {
             "it has a \"/\""
         } else if name.contains(|character: char| character.is_control() && character != '\t') {
-            // Collections with a tab in their names have been seen.
+            // Real servers have collections with a tab in their name.
             "it has a control character"
         } else if name.chars().nth(LISTED_MAX_CHARS).is_some() {
             "it is longer than 255 characters"
@@ -104,9 +104,9 @@ impl CollectionName {
         &self.0
     }
 
-    /// The name as one path component of at most [`COMPONENT_MAX_BYTES`] bytes, different for
-    /// different names: bytes outside `[A-Za-z0-9._-]` and a leading dot are percent-encoded; what is
-    /// longer is cut and ends in `~` and 16 hexadecimal digits of the name's SHA-256.
+    /// The name as a path component of at most [`COMPONENT_MAX_BYTES`] bytes, different for different names. Bytes
+    /// outside `[A-Za-z0-9._-]` and a leading dot are percent-encoded. A longer result is truncated and ends in `~`
+    /// and 16 hexadecimal digits of the name's SHA-256.
     pub fn component(&self) -> String {
         let mut encoded = String::with_capacity(self.0.len());
         // The start of each encoded byte, so that truncation never splits an escape.

@@ -89,7 +89,7 @@ pub fn set_directory_mode(directory: &Path, mode: u32) -> io::Result<()> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let directory = match rustix::fs::open(directory, flags, Mode::empty()) {
         Ok(directory) => File::from(directory),
-        // A umask that keeps even the owner out.
+        // The umask may deny access even to the owner.
         Err(Errno::ACCESS) => return fs::set_permissions(directory, Permissions::from_mode(mode)),
         Err(error) => return Err(error.into()),
     };

@@ -1,5 +1,5 @@
-//! The parsers of this crate, for fuzzing. Each function parses any bytes and asserts what must hold for the result. `fuzz/` calls
-//! them, and so does the test `fuzzing`, with the stored inputs.
+//! Fuzz targets for this crate's parsers. Each function parses any bytes and asserts the properties of the result.
+//! `fuzz/` calls them, and so does the test `fuzzing` with the stored inputs.
 
 #![expect(clippy::unwrap_used, reason = "a broken promise ends the run")]
 
@@ -26,17 +26,17 @@ use crate::status_journal::{self, StatusChange};
 use crate::text::{is_unseen, one_line, shortened, visible};
 use crate::verification::VerificationRecord;
 
-/// A kind of input by its name, and what takes such input.
+/// The name of a fuzz target, and its function.
 pub type Target = (&'static str, fn(&[u8]));
 
-/// All of this crate.
+/// All targets of this crate.
 pub const TARGETS: &[Target] =
     &[("manifest", manifest), ("name", name), ("record", record), ("status", status)];
 
-/// The longest message that is shown of anything.
+/// Maximum length of a message.
 const MESSAGE_MAX_BYTES: usize = 4000;
 
-/// A backup's manifest.
+/// Parses a manifest.
 pub fn manifest(data: &[u8]) {
     let Some(manifest) = same_again::<Manifest>(data) else { return };
     let layout = Layout::new("/b", "/b");
@@ -52,7 +52,7 @@ pub fn manifest(data: &[u8]) {
     assert_eq!(backup.snapshot_size_bytes, manifest.snapshot_size_bytes());
 }
 
-/// Any other file of ours, whichever it turns out to be; foremost a verification record.
+/// Parses any other JSON file, mainly a verification record.
 pub fn record(data: &[u8]) {
     if let Some(record) = same_again::<VerificationRecord>(data) {
         record.failed();
@@ -64,7 +64,8 @@ pub fn record(data: &[u8]) {
     same_again::<LastSkipped>(data);
 }
 
-/// A status file and, after a zero byte, its journal: as it stands, and with a first line that makes it this status file's.
+/// Parses a status file and, after a zero byte, its journal: unchanged, and with a first line that matches the status
+/// file.
 pub fn status(data: &[u8]) {
     let (written, journal) = halves(data);
     let Some(before) = same_again::<Status>(written) else { return };
@@ -88,7 +89,7 @@ pub fn status(data: &[u8]) {
     }
 }
 
-/// A collection's name as a server gives it and, after a zero byte, the name of a file in its directory.
+/// Checks a collection's name from a server and, after a zero byte, the name of a file in its directory.
 pub fn name(data: &[u8]) {
     let (name, file_name) = halves(data);
     let (name, file_name) = (String::from_utf8_lossy(name), String::from_utf8_lossy(file_name));
@@ -110,7 +111,7 @@ pub fn name(data: &[u8]) {
     roles(&collection, &file_name);
 }
 
-/// What is made of texts so that they can be shown.
+/// Checks the functions that make text displayable.
 fn texts(one: &str, other: &str) {
     assert_eq!(visible(one) == visible(other), one == other, "{one:?} and {other:?} look the same");
     for text in [one, other] {
@@ -119,7 +120,7 @@ fn texts(one: &str, other: &str) {
     }
 }
 
-/// Every name that is made is recognized, and what is recognized is a name that is made.
+/// Checks that every generated file name is recognized, and that every recognized name can be generated.
 fn roles(collection: &CollectionName, file_name: &str) {
     let layout = Layout::new("/b", "/b");
     let component = layout::component(collection);
@@ -146,7 +147,7 @@ fn roles(collection: &CollectionName, file_name: &str) {
     assert_eq!(of(made), file_name);
 }
 
-/// Whether it can stand in a path, a URL and a shell's line, and means nothing but itself.
+/// Whether it is safe in a path, a URL and a shell command without escaping.
 fn is_safe(component: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-%~".contains(&byte);
     (1..=COMPONENT_MAX_BYTES).contains(&component.len())
@@ -154,7 +155,7 @@ fn is_safe(component: &str) -> bool {
         && !component.starts_with('.')
 }
 
-/// Reads a file, and what is written of that once more, which must be the same.
+/// Parses a file, writes it and parses it again, which must give the same value.
 fn same_again<T: JsonFile + PartialEq + Debug>(data: &[u8]) -> Option<T> {
     let path = Path::new("file.json");
     let value = json_file::parse::<T>(path, data).map_err(|error| assert_line(&error.to_string())).ok()?;
@@ -163,19 +164,19 @@ fn same_again<T: JsonFile + PartialEq + Debug>(data: &[u8]) -> Option<T> {
     Some(value)
 }
 
-/// Holds a message to what is promised of every one: one line, not too long, and nothing in it that is not seen.
+/// Asserts the properties of every message: one line, not too long, no invisible characters.
 pub fn assert_line(text: &str) {
     assert!(!text.contains(is_unseen), "{text:?}");
     assert!(text.len() <= MESSAGE_MAX_BYTES, "{} bytes: {text}", text.len());
 }
 
-/// What comes before the first zero byte, and what comes after it.
+/// The parts before and after the first zero byte.
 pub fn halves(data: &[u8]) -> (&[u8], &[u8]) {
     let mut halves = data.splitn(2, |byte| *byte == 0);
     (halves.next().unwrap_or_default(), halves.next().unwrap_or_default())
 }
 
-/// Text of any bytes.
+/// Any bytes as text.
 pub fn text(data: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(data)
 }

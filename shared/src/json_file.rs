@@ -22,7 +22,7 @@ pub enum ReadError {
     /// There is no such file.
     #[error("{}: no such file", path.display())]
     NotFound {
-        /// Path that was looked for.
+        /// The missing path.
         path: PathBuf,
     },
     /// The file exists but cannot be read.
@@ -30,7 +30,7 @@ pub enum ReadError {
     Io {
         /// Path of the unreadable file.
         path: PathBuf,
-        /// Reason that the system gave.
+        /// The system's error.
         source: io::Error,
     },
     /// The file is invalid: torn, edited by hand, or from another program.
@@ -155,7 +155,7 @@ pub fn write_new<T: JsonFile>(path: &Path, value: &T) -> Result<(), CommitError>
     file.commit_new()
 }
 
-/// The message without serde_json's own "at line … column …", which the error gives as its line.
+/// The message without serde_json's own "at line … column …", because the error contains the line.
 pub(crate) fn plain_message(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let plain = text.rsplit_once(" at line ").map_or(text.as_str(), |(before, _)| before);

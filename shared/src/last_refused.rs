@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::json_file::{JsonFile, SCHEMA_VERSION};
 use crate::text::shortened;
 
-/// The longest reason, in characters.
+/// Maximum length of a reason, in characters.
 const REASON: usize = 1000;
 
 /// A command that was refused because of its settings, a key, a certificate or the directory.

@@ -38,7 +38,7 @@ macro_rules! open_enum {
 
         impl std::fmt::Display for $name {
             fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                // What it does not know may be anybody's text.
+                // An unknown value may be any text.
                 formatter.pad(&crate::text::visible(self.as_str()))
             }
         }

@@ -1,6 +1,6 @@
 //! Valid names for offsite places.
 
-/// The longest name of a place, in characters.
+/// Maximum length of a name, in characters.
 const NAME_MAX: usize = 32;
 
 /// Whether this is a valid name. It is used in file names, restic tags and metrics.

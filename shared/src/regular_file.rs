@@ -92,7 +92,7 @@ pub fn check_alone(file: &File) -> io::Result<()> {
 /// The contents of the file at `path`, opened with [`open`]. At most `most_bytes` are in memory.
 ///
 /// # Errors
-/// As [`open`], when reading fails, and when the file is larger.
+/// Like [`open`]; also when reading fails or the file is larger.
 pub fn read_limited(path: &Path, links: Links, most_bytes: u64) -> io::Result<Vec<u8>> {
     let file = open(path, links)?;
     let too_large = || io::Error::new(io::ErrorKind::FileTooLarge, format!("larger than {most_bytes} bytes"));
@@ -105,7 +105,7 @@ pub fn read_limited(path: &Path, links: Links, most_bytes: u64) -> io::Result<Ve
     if contents.len() as u64 > most_bytes { Err(too_large()) } else { Ok(contents) }
 }
 
-/// As [`read_limited`], for a text file.
+/// Like [`read_limited`], for a text file.
 ///
 /// # Errors
 /// Also when it is not UTF-8.
@@ -194,7 +194,7 @@ mod tests {
             assert_eq!(read_limited(&path, Links::Follow, MOST).is_ok(), fits, "{length}");
         }
         assert_eq!(message(&path, Links::Follow), "larger than 10 bytes");
-        // Its length is said to be 0.
+        // Its reported length is 0.
         assert_eq!(message(Path::new("/proc/self/status"), Links::Follow), "larger than 10 bytes");
     }
 

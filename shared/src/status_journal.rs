@@ -252,7 +252,7 @@ impl StatusChange {
         })
     }
 
-    /// The line that says it.
+    /// The change as a line.
     ///
     /// # Errors
     /// When it cannot be written as JSON.

@@ -16,7 +16,7 @@ pub fn visible(name: &str) -> Cow<'_, str> {
     escaped(name, |character| character == '\\' || is_unseen(character))
 }
 
-/// `text` with those of its characters escaped, as in a Rust string.
+/// `text` with the selected characters escaped as in a Rust string.
 fn escaped(text: &str, which: impl Fn(char) -> bool) -> Cow<'_, str> {
     if !text.contains(&which) {
         return Cow::Borrowed(text);
@@ -42,8 +42,8 @@ pub fn is_unseen(character: char) -> bool {
             | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// `value` as indented JSON. Names are in it as they are, and what is not seen in them is written as JSON's `\u` escapes: a
-/// terminal that shows the text obeys no name.
+/// `value` as indented JSON. Invisible and control characters in strings are written as JSON's `\u` escapes, so that
+/// names cannot control a terminal that shows the text.
 ///
 /// # Errors
 /// When a value cannot be written as JSON.
@@ -51,7 +51,7 @@ pub fn pretty_json(value: &impl Serialize) -> serde_json::Result<String> {
     let text = serde_json::to_string_pretty(value)?;
     let mut json = String::with_capacity(text.len() + 1);
     for character in text.chars() {
-        // Outside of strings only newlines are such.
+        // Outside of strings only newlines are such characters.
         if character != '\n' && is_unseen(character) {
             for unit in character.encode_utf16(&mut [0; 2]) {
                 json.push_str(&format!("\\u{unit:04x}"));
@@ -63,7 +63,7 @@ pub fn pretty_json(value: &impl Serialize) -> serde_json::Result<String> {
     Ok(json)
 }
 
-/// `text` of several lines, in which nothing but their ends and tabs is unseen.
+/// `text` of several lines, with all invisible and control characters except newlines and tabs escaped.
 pub fn lines(text: &str) -> Cow<'_, str> {
     escaped(text, |character| !['\n', '\t'].contains(&character) && is_unseen(character))
 }

@@ -1,4 +1,4 @@
-//! What the catalog says of directories of every kind.
+//! The catalog of every directory in the table.
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails its test")]
 

@@ -1,4 +1,4 @@
-//! A real Alertmanager, started on a configuration of the test's own.
+//! A real Alertmanager, started with a test's configuration.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -12,8 +12,8 @@ use crate::http;
 pub struct Alertmanager(Daemon);
 
 impl Alertmanager {
-    /// An Alertmanager that reads `alertmanager.yml` in `directory`, keeps its data beside it, and listens on a free port of
-    /// the loopback. Gives back once it is ready.
+    /// Starts an Alertmanager that reads `alertmanager.yml` in `directory` and stores its data there, on a free
+    /// loopback port. Waits until it is ready.
     ///
     /// # Panics
     /// When it does not become ready.
@@ -21,18 +21,18 @@ impl Alertmanager {
         let arguments = [
             format!("--config.file={}", directory.join("alertmanager.yml").display()),
             format!("--storage.path={}", directory.join("alertmanager").display()),
-            // Alone, so that it waits for no others.
+            // Without a cluster, so that it does not wait for peers.
             "--cluster.listen-address=".to_owned(),
         ];
         Self(Daemon::start("prometheus-alertmanager", &arguments))
     }
 
-    /// Where it listens.
+    /// The address it listens on.
     pub fn address(&self) -> SocketAddr {
         self.0.address()
     }
 
-    /// The alerts that it knows now, including suppressed ones.
+    /// The current alerts, including suppressed ones.
     pub fn alerts(&self) -> Vec<Value> {
         http::get_json(self.address(), "/api/v2/alerts").as_array().expect("a list of alerts").clone()
     }

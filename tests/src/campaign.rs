@@ -1,17 +1,17 @@
-//! What a campaign of faults tried, for `docs/reliability.md`.
+//! Counts what a fault campaign tried, for `docs/reliability.md`.
 //!
-//! A campaign goes through many cases and asserts on each. It counts what it tried here, and the counts are written as a
-//! file that `cargo xtask campaign` makes the page's table of.
+//! A campaign runs many cases and asserts on each. It counts them here and writes the counts to a file, from which
+//! `cargo xtask campaign` makes the table of that page.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use qdrant_backup_shared::atomic;
 
-/// How much of a campaign is tried.
+/// How many cases of a campaign run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extent {
-    /// For the tests of every change: the same cases each time, spread over all cases.
+    /// For the tests of every change: the same sample each time, spread over all cases.
     Short,
     /// Every case.
     Full,
@@ -30,7 +30,7 @@ impl Extent {
         }
     }
 
-    /// Whether case number `case` is tried, where a short campaign tries every `one_in`th.
+    /// Whether to run case number `case`. A short campaign runs every `one_in`th case.
     pub fn tries(self, case: usize, one_in: usize) -> bool {
         self == Self::Full || case.is_multiple_of(one_in)
     }
@@ -44,25 +44,25 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Nothing tried yet. The name is that of the file, and of the page's row.
+    /// No counts yet. `name` is the name of the file and of the page's row.
     pub fn of(campaign: &'static str) -> Self {
         Self { campaign, counts: BTreeMap::new() }
     }
 
-    /// Counts one more of `what`, as "states after a power failure".
+    /// Counts one more of `what`, for example "states after a power failure".
     pub fn count(&mut self, what: &str) {
         self.add(what, 1);
     }
 
-    /// Counts so many more.
+    /// Adds `number` to the count of `what`.
     pub fn add(&mut self, what: &str, more: u64) {
         *self.counts.entry(what.to_owned()).or_default() += more;
     }
 
-    /// Prints the counts, and writes them into the directory `QDRANT_BACKUP_CAMPAIGN_DIR`, where that is set.
+    /// Prints the counts, and writes them to the directory `QDRANT_BACKUP_CAMPAIGN_DIR` if that is set.
     ///
     /// # Panics
-    /// When nothing was tried, which proves nothing, or the file cannot be written.
+    /// When nothing was tried (which proves nothing), or the file cannot be written.
     pub fn done(self) {
         assert!(self.counts.values().sum::<u64>() > 0, "campaign {} tried nothing", self.campaign);
         for (what, count) in &self.counts {

@@ -1,4 +1,5 @@
-//! A cluster with collections of every kind: stand-ins, or the real one at `QDRANT_URL` and `QDRANT_NODES`, where these are set.
+//! A cluster with collections of every kind: stand-ins, or the real cluster at `QDRANT_URL` and `QDRANT_NODES` if
+//! these are set.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -11,10 +12,10 @@ use crate::qdrant_stand_in::{Collection, GeneratedSnapshot, Setup, StandInCluste
 /// The points of each collection.
 pub const POINTS: u64 = 150;
 
-/// A cluster with a few collections of the test's own, which are removed in the end.
+/// A cluster with a few collections that belong to this test. They are removed at the end.
 pub struct Cluster {
     stand_in: Option<StandInCluster>,
-    /// Asks its nodes.
+    /// Queries the cluster's nodes.
     pub nodes: Nodes,
     collections: Vec<String>,
     stem: String,
@@ -23,7 +24,7 @@ pub struct Cluster {
 /// One kind of collection.
 struct Kind {
     name: &'static str,
-    /// The part of `config.params` that makes it what it is, which the request to make it has as well.
+    /// The part of `config.params` that defines this kind. The request that creates the collection contains it too.
     params: Value,
     shards: u32,
     copies: u32,
@@ -48,7 +49,7 @@ fn kinds() -> Vec<Kind> {
     ]
 }
 
-/// The name of the one with custom sharding, whose ids have a gap.
+/// The collection with custom sharding, whose shard ids have a gap.
 const KEYED: &str = "keyed";
 const KEYS: [(&str, u32); 2] = [("eu", 2), ("us", 1)];
 
@@ -88,7 +89,7 @@ impl Cluster {
         static COUNTER: AtomicU32 = AtomicU32::new(0);
         let trimmed = |url: &str| url.trim().trim_end_matches('/').to_owned();
         let mut urls: Vec<String> = nodes.split(',').map(trimmed).collect();
-        // The node that is asked is the first.
+        // The node that receives the request comes first.
         urls.retain(|node| *node != trimmed(url));
         urls.insert(0, trimmed(url));
         let stem = format!("qb-e2e-{}-c{}-", std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed));
@@ -117,7 +118,7 @@ impl Cluster {
             cluster.fill(&name, from..from + POINTS / 2, &params, Some(key));
             from += POINTS / 2;
             if key == "eu" {
-                // It takes an id and is dropped again.
+                // It uses up an id and is dropped again.
                 let gap = json!({ "shard_key": "gone" });
                 cluster.nodes.ask(0, Method::PUT, &shards, Some(&gap));
                 cluster.nodes.ask(0, Method::POST, &format!("{shards}/delete"), Some(&gap));
@@ -148,7 +149,7 @@ impl Cluster {
         &self.nodes.urls()[0]
     }
 
-    /// Where all nodes are, as the configuration has it.
+    /// The URLs of all nodes, as in the configuration.
     pub fn list(&self) -> String {
         format!("[{}]", self.nodes.urls().join(", "))
     }
@@ -158,12 +159,12 @@ impl Cluster {
         &self.collections
     }
 
-    /// Whether its shards go by keys.
+    /// Whether the collection uses shard keys.
     pub fn is_keyed(&self, collection: &str) -> bool {
         collection.ends_with(KEYED)
     }
 
-    /// `--collection NAME` for each of this test's collections: a real cluster may have others.
+    /// `--collection NAME` for each collection of this test, because a real cluster may have others.
     pub fn selection(&self) -> Vec<&str> {
         self.collections.iter().flat_map(|name| ["--collection", name.as_str()]).collect()
     }
@@ -184,20 +185,20 @@ impl Cluster {
         found
     }
 
-    /// Removes a collection that a test has made.
+    /// Removes a collection that a test created.
     pub fn delete(&self, collection: &str) {
         self.nodes.ask(0, Method::DELETE, &format!("/collections/{collection}"), None);
     }
 
-    /// The collections that are this test's by their names, with those that are restored beside them.
+    /// The collections of this test, including those restored beside them.
     pub fn names(&self) -> Vec<String> {
         self.nodes.collections().into_iter().filter(|name| name.contains(&self.stem)).collect()
     }
 }
 
-/// A point with vectors as `params` wants them.
+/// A point with the vectors that `params` require.
 fn point(id: u64, params: &Value) -> Value {
-    // Halves, because Qdrant takes two rows of whole numbers for a sparse vector.
+    // Halves, because Qdrant parses two rows of whole numbers as a sparse vector.
     let numbers = |size: u64, salt: u64| -> Vec<f64> {
         (0..size).map(|at| 1.5 + ((id * 7 + at * 3 + salt) % 23) as f64).collect()
     };
@@ -228,7 +229,7 @@ fn point(id: u64, params: &Value) -> Value {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        // Also removes what a failed test left on a real cluster.
+        // Also cleans up a real cluster after a failed test.
         if self.stand_in.is_none() {
             for name in self.names() {
                 self.delete(&name);

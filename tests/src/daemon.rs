@@ -13,7 +13,7 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts `program` with `arguments` on a free port of the loopback. Gives back once it is ready.
+    /// Starts `program` with `arguments` on a free loopback port and waits until it is ready.
     ///
     /// # Panics
     /// When it does not become ready.
@@ -32,7 +32,7 @@ impl Daemon {
         daemon
     }
 
-    /// Where it listens.
+    /// The address it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -45,7 +45,7 @@ impl Drop for Daemon {
     }
 }
 
-/// An address of the loopback that nobody listens on.
+/// A loopback address that nothing listens on.
 pub fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port")
 }

@@ -1,4 +1,4 @@
-//! The shipped dashboard: its queries as Grafana would send them, and the colour in which it shows a value.
+//! The shipped dashboard: its queries as Grafana sends them, and the color in which it shows a value.
 
 use std::path::Path;
 
@@ -9,25 +9,25 @@ use serde_json::Value;
 pub enum Kind {
     /// For now.
     Instant,
-    /// For the time that the dashboard shows.
+    /// For the dashboard's time range.
     Range,
-    /// For the values of a label, during that time.
+    /// For the values of a label within the time range.
     Labels,
 }
 
 /// One query.
 #[derive(Debug)]
 pub struct Query {
-    /// Who asks, as in `panel Exporter, A`.
+    /// Where it is used, for example `panel Exporter, A`.
     pub of: String,
-    /// The expression, variables and all.
+    /// The expression, with variables.
     pub expr: String,
     /// How it is sent.
     pub kind: Kind,
 }
 
 impl Query {
-    /// The expression with what the variables stand for.
+    /// The expression with the variables' values filled in.
     pub fn with(&self, job: &str, instance: &str, collection: &str) -> String {
         self.expr
             .replace("$__rate_interval", "20m")
@@ -37,24 +37,24 @@ impl Query {
     }
 }
 
-/// The dashboard as it is shipped.
+/// Reads the shipped dashboard.
 ///
 /// # Panics
-/// When it is not JSON.
+/// When it is not valid JSON.
 pub fn shipped() -> Value {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../dashboards/qdrant-backup.json");
     let text = std::fs::read_to_string(file).expect("the dashboard can be read");
     serde_json::from_str(&text).expect("the dashboard is JSON")
 }
 
-/// All panels but the rows, those of collapsed rows too.
+/// All panels except rows, including those of collapsed rows.
 pub fn panels(dashboard: &Value) -> Vec<&Value> {
     let all =
         list(&dashboard["panels"]).flat_map(|panel| std::iter::once(panel).chain(list(&panel["panels"])));
     all.filter(|panel| panel["type"] != "row").collect()
 }
 
-/// Every query: of the panels, the variables and the annotations.
+/// Every query: of panels, variables and annotations.
 pub fn queries(dashboard: &Value) -> Vec<Query> {
     let mut queries: Vec<Query> = panels(dashboard).into_iter().flat_map(queries_of).collect();
     for variable in list(&dashboard["templating"]["list"]).filter(|variable| variable["type"] == "query") {
@@ -86,7 +86,7 @@ pub fn queries_of(panel: &Value) -> Vec<Query> {
     list(&panel["targets"]).map(query).collect()
 }
 
-/// The colour of `value`, which the query with `legend` gave, in `panel`.
+/// The color of `value` in `panel`, returned by the query with `legend`.
 pub fn colour<'a>(panel: &'a Value, legend: &str, value: f64) -> &'a str {
     let config = &panel["fieldConfig"];
     let own = list(&config["overrides"])

@@ -1,5 +1,5 @@
-//! A backup directory as the runner would have left it, made by the types that it is made of, without a server. The tests of
-//! the catalog and of the exporter include this file.
+//! Backup directories as the runner leaves them, written with the product's own types and without a server. The tests
+//! of the catalog and of the exporter include this file.
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
@@ -17,20 +17,20 @@ use qdrant_backup_shared::{
     atomic,
 };
 
-/// A backup directory, which is its own state directory.
+/// A backup directory, which is also the state directory.
 pub struct Directory {
     path: PathBuf,
-    /// What is removed in the end, unless somebody else sees to that.
+    /// The temporary directory, which is removed at the end. None if something else removes it.
     _temporary: Option<tempfile::TempDir>,
 }
 
-/// A collection's name.
+/// Converts a valid collection name.
 pub fn name(text: &str) -> CollectionName {
     CollectionName::new(text).unwrap()
 }
 
 impl Directory {
-    /// A repository without any backup.
+    /// A directory with an initialized repository and no backups.
     pub fn repository() -> Self {
         let place = Self::bare();
         let made = Repository::new(
@@ -47,22 +47,22 @@ impl Directory {
         Self { path: temporary.path().to_owned(), _temporary: Some(temporary) }
     }
 
-    /// The directory at `path`, if it is there; it stays when the test ends.
+    /// The directory at `path`, which is kept when the test ends.
     pub fn at(path: PathBuf) -> Self {
         Self { path, _temporary: None }
     }
 
-    /// Where it is.
+    /// The path of the directory.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Where everything in it is.
+    /// The paths within the directory.
     pub fn layout(&self) -> Layout {
         Layout::new(self.path(), self.path())
     }
 
-    /// Makes a whole backup that began at `at` and gives its id.
+    /// Creates a complete backup that started at `at` and returns its id.
     pub fn backup(&self, collection: &str, at: DateTime<Utc>, points: u64) -> BackupId {
         let manifest = manifest(&name(collection), BackupId::at(at), points);
         self.put_archives(&manifest);
@@ -70,18 +70,18 @@ impl Directory {
         manifest.backup_id
     }
 
-    /// Removes a backup as the runner does: the manifest first.
+    /// Removes a backup in the same order as the runner: the manifest first.
     pub fn remove(&self, collection: &str, id: BackupId) {
         fs::remove_file(self.layout().manifest(&name(collection), id)).unwrap();
         fs::remove_file(self.archive(collection, id)).unwrap();
     }
 
-    /// Writes a manifest where it belongs.
+    /// Writes a manifest to its place.
     pub fn put_manifest(&self, manifest: &Manifest) {
         self.put(&self.layout().manifest(&manifest.collection, manifest.backup_id), manifest);
     }
 
-    /// Writes archives of the lengths that the manifest says.
+    /// Creates archives with the lengths in the manifest.
     pub fn put_archives(&self, manifest: &Manifest) {
         for archive in &manifest.archives {
             let path = self.layout().collection(&manifest.collection).join(&archive.file_name);
@@ -89,7 +89,7 @@ impl Directory {
         }
     }
 
-    /// An archive of nothing but a length.
+    /// Creates an archive of this length without real content.
     pub fn put_archive(&self, path: &Path, size_bytes: u64) {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         let mut file = atomic::AtomicFile::create(path, atomic::ARCHIVE_MODE).unwrap();
@@ -102,12 +102,12 @@ impl Directory {
         self.layout().archive(&name(collection), id, &[Encoding::Gzip])
     }
 
-    /// Enters checks, each an hour after the one before, in place of those before.
+    /// Replaces the recorded verifications by these, one hour apart.
     pub fn verify(&self, collection: &str, id: BackupId, checks: &[(Level, CheckOutcome)]) {
         self.verify_every(TimeDelta::hours(1), collection, id, checks);
     }
 
-    /// The same with another time between them.
+    /// The same with another interval.
     pub fn verify_every(
         &self,
         between: TimeDelta,
@@ -123,7 +123,8 @@ impl Directory {
         self.put(&self.layout().verification(&name(collection), id), &record);
     }
 
-    /// Notes a copy of a backup in `place`, made an hour after it; one that is the only one has no archives here.
+    /// Records a copy of a backup in `place`, made one hour after the backup. If it is the only copy, there are no
+    /// archives here.
     pub fn copy(&self, collection: &str, id: BackupId, place: &str, checked: bool, only: bool) {
         let at = id.time() + TimeDelta::hours(1);
         let snapshots = (format!("{:x>64}", "m"), vec![format!("{:x>64}", "a")]);
@@ -142,20 +143,20 @@ impl Directory {
         self.put(&self.layout().status_file(), status);
     }
 
-    /// Writes a file of ours.
+    /// Writes a JSON file of ours.
     pub fn put<T: JsonFile>(&self, path: &Path, value: &T) {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         json_file::write(path, value).unwrap();
     }
 
-    /// Writes a file that holds anything.
+    /// Writes a file with any contents.
     pub fn put_bytes(&self, path: &Path, contents: &[u8]) {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         atomic::write(path, 0o640, contents).unwrap();
     }
 }
 
-/// A manifest of a backup whose archive has 10 bytes a point, and whose snapshot 25.
+/// A manifest of a backup whose archive has 10 bytes per point and whose snapshot has 25.
 pub fn manifest(collection: &CollectionName, id: BackupId, points: u64) -> Manifest {
     let digest = Sha256Digest::from_bytes([7; 32]);
     let sized = |size_bytes| SizeAndDigest { size_bytes, sha256: digest };
@@ -198,7 +199,7 @@ pub fn manifest(collection: &CollectionName, id: BackupId, points: u64) -> Manif
     }
 }
 
-/// `manifest` as that of a backup by shards, with an archive like its own for each of these.
+/// `manifest` as a backup by shards, with an archive like its own for each shard.
 pub fn by_shard(mut manifest: Manifest, shard_ids: &[u32]) -> Manifest {
     let layout = Layout::new("", "");
     let one = manifest.archives.remove(0);

@@ -1,7 +1,7 @@
-//! File systems of a test's own, and users with fewer rights.
+//! File systems for one test, and users with fewer rights.
 //!
-//! A small or read-only file system needs a mount. It is made in a mount namespace of its own, which lives as long as
-//! a helper process and is seen by nobody else: programs enter it with nsenter, the test looks through /proc.
+//! A small or read-only file system needs a mount. It is made in a new mount namespace that lives as long as a helper
+//! process and is not visible elsewhere: programs enter it with nsenter, and the test accesses it through /proc.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -22,17 +22,17 @@ pub struct Disk {
 }
 
 impl Disk {
-    /// As [`Disk::mount`], with a repository.
+    /// Like [`Disk::mount`], with a repository.
     pub fn initialised(place: &Place, size_bytes: u64) -> Self {
         let disk = Self::mount(place, size_bytes);
         Ran::of(&mut disk.inside(&place.command(&["init"]))).success();
         disk
     }
 
-    /// Mounts a file system of this size on the backup directory of `place`, which is made.
+    /// Creates the backup directory of `place` and mounts a file system of this size on it.
     ///
     /// # Panics
-    /// Where mounting is not permitted: what a full disk does must not go untested unnoticed.
+    /// When mounting is not permitted. Tests of a full disk must not be skipped silently.
     pub fn mount(place: &Place, size_bytes: u64) -> Self {
         let in_user_namespace = !is_root();
         let mounted_on = place.path().to_owned();
@@ -52,19 +52,19 @@ impl Disk {
         assert_eq!(
             said.trim(),
             "mounted",
-            "a tmpfs cannot be mounted in a namespace of its own, so full and read-only disks cannot be tested here; \
+            "a tmpfs cannot be mounted in a new namespace, so full and read-only disks cannot be tested here; \
              run the tests as root, or allow user namespaces (CAP_SYS_ADMIN in a container)"
         );
         Self { keeper, mounted_on, in_user_namespace }
     }
 
-    /// Where the test sees the backup directory.
+    /// The test's path to the backup directory.
     pub fn path(&self) -> PathBuf {
         let root = format!("/proc/{}/root", self.keeper.id());
         Path::new(&root).join(self.mounted_on.strip_prefix("/").expect("an absolute path"))
     }
 
-    /// `command`, run where the disk is mounted.
+    /// `command`, run inside the mount namespace.
     pub fn inside(&self, command: &Command) -> Command {
         let mut entering = Command::new("nsenter");
         entering.arg(format!("--target={}", self.keeper.id())).arg("--mount");
@@ -75,7 +75,7 @@ impl Disk {
         wrap(entering, command)
     }
 
-    /// From now on nothing can be written.
+    /// Makes the disk read-only.
     pub fn make_read_only(&self) {
         let mut remount = Command::new("mount");
         remount.args(["-o", "remount,ro"]).arg(&self.mounted_on);
@@ -92,7 +92,7 @@ impl Disk {
         assert!(file.write_all(b"x").is_err(), "the disk is full");
     }
 
-    /// Takes away what [`Disk::fill`] put there.
+    /// Removes the files of [`Disk::fill`].
     pub fn free(&self) {
         fs::remove_file(self.path().join("filler")).expect("the filler can be removed");
     }
@@ -106,7 +106,7 @@ impl Drop for Disk {
     }
 }
 
-/// `command` behind another program that runs it, with the same environment and streams as [`Place::command`] gives.
+/// `command` run through another program, with the environment and streams of [`Place::command`].
 fn wrap(mut by: Command, command: &Command) -> Command {
     by.arg(command.get_program());
     with_all_of(by, command)
@@ -114,7 +114,7 @@ fn wrap(mut by: Command, command: &Command) -> Command {
 
 fn with_all_of(mut by: Command, command: &Command) -> Command {
     by.args(command.get_args());
-    // Cleared first: what `command` sets is all that it shall have, and the wrapper itself has to be found.
+    // Cleared first, so that `command` gets only its own variables. PATH is needed to find the wrapper.
     by.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
     for (name, value) in command.get_envs() {
         if let Some(value) = value {
@@ -125,13 +125,13 @@ fn with_all_of(mut by: Command, command: &Command) -> Command {
     by
 }
 
-/// A user who owns nothing: `nobody` if the tests run as root, otherwise the user who runs them.
+/// A user who owns nothing: `nobody` if the tests run as root, otherwise the current user.
 pub struct Nobody {
     program: tempfile::TempDir,
 }
 
 impl Nobody {
-    /// Lets that user reach the program and the place.
+    /// Gives that user access to the program and the place.
     pub fn new(place: &Place) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let copy = directory.path().join("qdrant-backup");
@@ -153,10 +153,10 @@ impl Nobody {
         with_all_of(by, command)
     }
 
-    /// Gives that user everything at and below `path`.
+    /// Makes that user the owner of `path` and everything below it.
     pub fn owns(&self, path: &Path) {
         if is_root() {
-            std::os::unix::fs::lchown(path, Some(NOBODY), Some(NOBODY)).expect("root may do that");
+            std::os::unix::fs::lchown(path, Some(NOBODY), Some(NOBODY)).expect("root can change owners");
         }
         if path.is_dir() {
             for entry in fs::read_dir(path).expect("a directory") {
@@ -166,7 +166,7 @@ impl Nobody {
     }
 }
 
-/// Sets the mode of one path.
+/// Sets the mode of a path.
 #[track_caller]
 pub fn chmod(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("modes can be set");

@@ -1,4 +1,4 @@
-//! The built exporter, running.
+//! A running exporter.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -21,28 +21,28 @@ pub struct Exporter {
     log: Arc<Mutex<Vec<String>>>,
 }
 
-/// The exporter's command, with nothing of the test's own environment.
+/// The exporter's command, without the test's environment.
 pub fn command() -> Command {
     let mut command = Command::new(program("qdrant-backup-exporter"));
     command.env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 
-/// The exporter looks at the real clock, so its backups must be of today.
+/// A recent start time for backups, because the exporter uses the real clock.
 #[expect(clippy::disallowed_methods, reason = "the built program is told no other time")]
 pub fn now() -> DateTime<Utc> {
     Utc::now()
 }
 
 impl Exporter {
-    /// An exporter of `directory` with further `arguments`, on a free port of the loopback.
+    /// An exporter of `directory` with further `arguments`, on a free loopback port.
     pub fn start(directory: &Path, arguments: &[&str]) -> Self {
         let mut command = command();
         command.arg("--backup-dir").arg(directory).arg("--web.listen-address=127.0.0.1:0").args(arguments);
         Self::spawn(&mut command)
     }
 
-    /// An exporter of `directory` at an address that is known before, so that it can be started there again.
+    /// An exporter of `directory` at a fixed address, so that it can be restarted there.
     pub fn start_at(directory: &Path, address: SocketAddr, arguments: &[&str]) -> Self {
         let mut command = command();
         command.arg("--backup-dir").arg(directory).arg(format!("--web.listen-address={address}"));
@@ -50,7 +50,7 @@ impl Exporter {
         Self::spawn(&mut command)
     }
 
-    /// Starts `command` and waits until it says where it listens.
+    /// Starts `command` and waits until it logs its address.
     pub fn spawn(command: &mut Command) -> Self {
         let mut child = command.spawn().expect("the exporter starts");
         let stderr = BufReader::new(child.stderr.take().expect("a pipe"));
@@ -73,17 +73,17 @@ impl Exporter {
         self.child.id()
     }
 
-    /// Where it listens.
+    /// The address it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Asks for `path`.
+    /// Requests `path`.
     pub fn get(&self, path: &str) -> Answer {
         self.ask("GET", path, &[])
     }
 
-    /// Asks for `path` in some way.
+    /// Requests `path` with this method and these headers.
     pub fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
         let mut stream = http::connect(self.address).expect("the exporter listens");
         http::ask(&mut stream, method, path, headers).expect("the exporter answers")
@@ -94,7 +94,7 @@ impl Exporter {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Waits for a line of the log that holds `part`.
+    /// Waits for a line of the log that contains `part`.
     #[track_caller]
     pub fn wait_for_line(&self, part: &str) -> String {
         let began = Instant::now();
@@ -102,18 +102,18 @@ impl Exporter {
             if let Some(line) = self.log().into_iter().find(|line| line.contains(part)) {
                 return line;
             }
-            assert!(began.elapsed() < PATIENCE, "no line says {part:?}: {:#?}", self.log());
+            assert!(began.elapsed() < PATIENCE, "no line contains {part:?}: {:#?}", self.log());
             thread::sleep(Duration::from_millis(5));
         }
     }
 
-    /// Sends it a signal.
+    /// Sends a signal to the exporter.
     pub fn signal(&self, signal: Signal) {
         let pid = Pid::from_child(&self.child);
         kill_process(pid, signal).expect("the exporter runs");
     }
 
-    /// Waits for its end.
+    /// Waits until the exporter exits.
     #[track_caller]
     pub fn wait(&mut self) -> ExitStatus {
         let began = Instant::now();
@@ -126,7 +126,7 @@ impl Exporter {
         }
     }
 
-    /// A figure of its memory in bytes, as in `VmHWM`, the most that it ever had.
+    /// A memory figure in bytes, for example `VmHWM`, the peak.
     pub fn memory(&self, figure: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
         let line = status.lines().find_map(|line| line.strip_prefix(figure)?.strip_prefix(':'));
@@ -137,7 +137,7 @@ impl Exporter {
 
 impl Drop for Exporter {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The process may have ended already.
         drop(self.child.kill());
         drop(self.child.wait());
     }

@@ -1,9 +1,9 @@
-//! What Prometheus would have in store if it had scraped the exporter for days: genuine answers of the exporter, each
-//! entered at the times at which it would have been given, and made into blocks by promtool.
+//! The data that Prometheus would have if it had scraped the exporter for days: real answers of the exporter, each
+//! entered at the times at which it would have been returned, and converted to blocks by promtool.
 //!
-//! The exporter shows times, not ages, so that an answer does not depend on when it is given: what it says of a
-//! directory today is what it would have said when the directory was like that. So queries that look at days, as `deriv`
-//! and `changes` do, have something to look at that nobody made up.
+//! The exporter reports times, not ages, so an answer does not depend on when it is requested. Today's answer about a
+//! directory is the answer it would have given when the directory was in that state. This gives realistic data to
+//! queries over days, such as `deriv` and `changes`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -13,10 +13,10 @@ use std::process::{Command, Stdio};
 use chrono::{DateTime, TimeDelta, Utc};
 use qdrant_backup_shared::atomic;
 
-/// The time between two entries: less than the five minutes after which Prometheus takes a series for gone.
+/// The time between two entries: less than the five minutes after which Prometheus considers a series gone.
 const EVERY: TimeDelta = TimeDelta::minutes(4);
 
-/// Samples of one target, by family, because OpenMetrics wants a family in one piece.
+/// Samples of one target by family, because OpenMetrics requires each family to be contiguous.
 pub struct History {
     labels: String,
     families: BTreeMap<String, Family>,
@@ -29,16 +29,17 @@ struct Family {
 }
 
 impl History {
-    /// A history of the target that is called `instance`.
+    /// A history of the target named `instance`.
     pub fn of(instance: &str) -> Self {
         Self { labels: format!("job=\"qdrant-backup\",instance=\"{instance}\""), families: BTreeMap::new() }
     }
 
-    /// Enters `answer`, which is OpenMetrics without times, for the time `from` to `until`, after everything before.
+    /// Enters `answer`, OpenMetrics without timestamps, for the time `from` to `until`. Must be later than all
+    /// earlier entries.
     pub fn enter(&mut self, answer: &str, from: DateTime<Utc>, until: DateTime<Utc>) {
         let mut family = String::new();
         let mut samples: BTreeMap<String, Vec<(&str, &str)>> = BTreeMap::new();
-        // What Prometheus itself notes of a scrape that succeeds.
+        // The metrics that Prometheus itself adds for a successful scrape.
         for line in ["# TYPE up gauge", "up 1"].into_iter().chain(answer.lines()) {
             if let Some(head) = line.strip_prefix("# ") {
                 if let Some(name) = head.split(' ').nth(1) {
@@ -67,8 +68,8 @@ impl History {
         }
     }
 
-    /// Puts a disk of `size_bytes` in place of the one that the exporter saw. Of it `others_bytes` are taken by others, a
-    /// little more each hour, and the rest by the backups.
+    /// Replaces the disk that the exporter saw by one of `size_bytes`. Other files use `others_bytes` of it, a little
+    /// more each hour; the rest is used by the backups.
     pub fn imagine_disk(&mut self, size_bytes: f64, others_bytes: f64) {
         let number = |text: &str| text.parse::<f64>().expect("a number");
         let mut backups: BTreeMap<String, f64> = BTreeMap::new();
@@ -103,10 +104,10 @@ impl History {
         }
     }
 
-    /// Makes blocks of it where a Prometheus that is started on `directory` finds them.
+    /// Writes the blocks where a Prometheus that is started on `directory` finds them.
     ///
     /// # Panics
-    /// When promtool does not take it.
+    /// When promtool rejects them.
     pub fn store(&self, directory: &Path) {
         let mut text = String::new();
         for Family { head, samples } in self.families.values() {
@@ -126,6 +127,6 @@ impl History {
             .stdout(Stdio::null())
             .status()
             .expect("promtool starts");
-        assert!(status.success(), "promtool cannot make blocks of {}", file.display());
+        assert!(status.success(), "promtool cannot create blocks from {}", file.display());
     }
 }

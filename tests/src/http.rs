@@ -1,4 +1,4 @@
-//! A plain HTTP/1.1 client that returns everything: over TCP, or over TLS with or without a client certificate.
+//! A plain HTTP/1.1 client that returns the raw answer: over TCP, or over TLS with or without a client certificate.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -13,14 +13,14 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 /// Longer than any answer takes.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// An HTTP answer, read to its end.
+/// A complete HTTP answer.
 #[derive(Debug)]
 pub struct Answer {
     /// The status code.
     pub status: u16,
-    /// Names in lower case.
+    /// Headers with names in lower case.
     pub headers: Vec<(String, String)>,
-    /// The body as it came.
+    /// The body as received.
     pub body: Vec<u8>,
 }
 
@@ -30,7 +30,7 @@ impl Answer {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// The body as text, decompressed where it says so.
+    /// The body as text, decompressed according to its headers.
     pub fn text(&self) -> String {
         let mut text = String::new();
         if self.header("content-encoding") == Some("gzip") {
@@ -58,7 +58,7 @@ impl Answer {
 /// Sends a request with `headers` and reads the answer to the end of the connection.
 ///
 /// # Errors
-/// When the connection fails, also by a time-out.
+/// When the connection fails or times out.
 pub fn ask(
     stream: &mut (impl Read + Write),
     method: &str,
@@ -74,20 +74,20 @@ pub fn ask(
     let mut bytes = Vec::new();
     match stream.read_to_end(&mut bytes) {
         Ok(_) => {}
-        // A TLS peer that only closes the socket: what came is judged by its content-length.
+        // Some TLS peers close the socket without notice. The content-length shows whether the body is complete.
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof && !bytes.is_empty() => {}
         Err(error) => return Err(error),
     }
     Answer::parse(&bytes)
 }
 
-/// What `path` answers, which is JSON.
+/// The JSON answer for `path`.
 ///
 /// # Panics
-/// When it does not answer so.
+/// When the request fails or the answer is not JSON.
 pub fn get_json(address: SocketAddr, path: &str) -> serde_json::Value {
     let mut stream = connect(address).expect("it listens");
-    // HTTP/1.0, so that the answer comes in one piece.
+    // HTTP/1.0, so that the answer is not chunked.
     write!(stream, "GET {path} HTTP/1.0\r\n\r\n").expect("it reads");
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).expect("it answers");
@@ -95,10 +95,10 @@ pub fn get_json(address: SocketAddr, path: &str) -> serde_json::Value {
     serde_json::from_slice(&answer.body).unwrap_or_else(|error| panic!("{path}: {error}: {}", answer.text()))
 }
 
-/// A connection with time-outs.
+/// A connection with timeouts.
 ///
 /// # Errors
-/// When nobody listens.
+/// When nothing listens there.
 pub fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
@@ -106,21 +106,21 @@ pub fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// The value of an `Authorization` header.
+/// The value of an `Authorization` header for basic authentication.
 pub fn basic(user: &str, password: &str) -> String {
     format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}")))
 }
 
-/// A certificate authority of the test.
+/// A certificate authority for tests.
 pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
 }
 
-/// A certificate with its key, in PEM.
+/// A certificate and its key, in PEM.
 pub struct Identity {
-    /// Certificate, as PEM.
+    /// The certificate.
     pub certificate: String,
-    /// Its private key.
+    /// The private key.
     pub key: String,
 }
 
@@ -154,7 +154,7 @@ impl Default for Authority {
     }
 }
 
-/// A TLS connection that trusts `authority` and shows `identity`.
+/// A TLS connection that trusts `authority` and presents `identity`.
 ///
 /// # Errors
 /// When the handshake fails.

@@ -1,4 +1,4 @@
-//! What the status knows of ours on the server.
+//! Which of our snapshots on the server the status records.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use qdrant_backup_shared::status::ServerSnapshot;
 
 use crate::qdrant_stand_in::folder;
 
-/// Names of snapshots that are on record, and folders in which more of ours may appear.
+/// Recorded snapshot names, and folders in which further ones of ours may appear.
 #[derive(Default)]
 pub struct Known {
     names: BTreeSet<String>,
@@ -15,7 +15,7 @@ pub struct Known {
 }
 
 impl Known {
-    /// What a status knows.
+    /// What a status records.
     pub fn by(status: &Status) -> Self {
         let uploads = status.unanswered_uploads.iter().map(|upload| &upload.file);
         let lists = [&status.undeleted_snapshots, &status.suspected_leftovers, &status.unlisted_uploads];
@@ -30,7 +30,7 @@ impl Known {
         }
     }
 
-    /// What is on record of these collections.
+    /// The records about these collections.
     pub fn of(&self, collections: &[String]) -> Vec<String> {
         let of = |entry: &&String| {
             let folder = entry.split([':', '/']).next().unwrap_or_default();
@@ -39,7 +39,7 @@ impl Known {
         self.names.iter().chain(&self.folders).filter(of).cloned().collect()
     }
 
-    /// Whether `folder: name` is on record.
+    /// Whether the records explain `folder: name`.
     pub fn explains(&self, snapshot: &str) -> bool {
         let folder = snapshot.split(": ").next().unwrap_or_default();
         self.names.contains(snapshot) || self.folders.contains(folder)

@@ -1,4 +1,4 @@
-//! What the end-to-end tests share: the Qdrant stand-in, and the built programs called as their users would.
+//! Shared code of the end-to-end tests: the Qdrant stand-in, and helpers that run the built programs as a user would.
 
 pub mod alertmanager;
 pub mod campaign;

@@ -1,14 +1,14 @@
-//! The nodes of a cluster as clients of Qdrant ask them: over HTTP, each for itself.
+//! The nodes of a cluster, each queried directly over HTTP, as Qdrant clients do.
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::server::{http_client, look, send};
 
-/// Points in one answer: fewer than most tests have, so that there are several.
+/// Points per answer: fewer than most tests have, so that there are several answers.
 const PAGE: u32 = 64;
 
-/// Asks the nodes of a cluster, the stand-in's or a real one's.
+/// Queries the nodes of a cluster: the stand-in's or a real one's.
 pub struct Nodes {
     urls: Vec<String>,
     key: Option<String>,
@@ -17,7 +17,7 @@ pub struct Nodes {
 }
 
 impl Nodes {
-    /// The nodes that answer there.
+    /// Nodes at these URLs.
     pub fn at(urls: &[String]) -> Self {
         Self {
             urls: urls.iter().map(|url| url.trim_end_matches('/').to_owned()).collect(),
@@ -27,30 +27,30 @@ impl Nodes {
         }
     }
 
-    /// The same, with this key unless the environment has one.
+    /// Like [`Nodes::at`], with this key unless the environment has one.
     #[must_use]
     pub fn with_key(self, key: &str) -> Self {
         Self { key: self.key.or(Some(key.to_owned())), ..self }
     }
 
-    /// How many there are.
+    /// The number of nodes.
     pub fn count(&self) -> usize {
         self.urls.len()
     }
 
-    /// Where they answer.
+    /// The nodes' URLs.
     pub fn urls(&self) -> &[String] {
         &self.urls
     }
 
-    /// The `result` of a request to one of them, which succeeds.
+    /// The `result` of a request to one node. The request must succeed.
     #[track_caller]
     pub fn ask(&self, node: usize, method: Method, path: &str, body: Option<&Value>) -> Value {
         let url = format!("{}{path}", self.urls[node]);
         self.runtime.block_on(send(&self.client, method, &url, body, self.key.as_deref()))["result"].take()
     }
 
-    /// The `result` of a GET request. None if that does not exist.
+    /// The `result` of a GET request, or None if that does not exist.
     #[track_caller]
     pub fn find(&self, node: usize, path: &str) -> Option<Value> {
         let url = format!("{}{path}", self.urls[node]);
@@ -65,7 +65,7 @@ impl Nodes {
         names.map(str::to_owned).collect()
     }
 
-    /// The names of the snapshots below a path; none where that does not exist.
+    /// The names of the snapshots at a path; empty if the path does not exist.
     pub fn snapshots(&self, node: usize, path: &str) -> Vec<String> {
         let list = self.find(node, &format!("{path}/snapshots")).unwrap_or_default();
         let names = list.as_array().into_iter().flatten().filter_map(|entry| entry["name"].as_str());
@@ -88,7 +88,7 @@ impl Nodes {
         }
     }
 
-    /// Fails the test unless every node gives exactly these points.
+    /// Fails the test unless every node returns exactly these points.
     #[track_caller]
     pub fn assert_points(&self, collection: &str, expected: &[Value]) {
         for node in 0..self.count() {
@@ -100,7 +100,7 @@ impl Nodes {
         }
     }
 
-    /// Every copy of every shard: its id, its key and its state, ascending by ids.
+    /// Every replica of every shard: id, key and state, in ascending order of ids.
     pub fn replicas(&self, collection: &str) -> Vec<(u64, Value, String)> {
         let cluster = self.ask(0, Method::GET, &format!("/collections/{collection}/cluster"), None);
         let parts = ["local_shards", "remote_shards"];

@@ -1,4 +1,4 @@
-//! A place for copies: a restic repository of a test's own, and restic called on it as a person would.
+//! An offsite place for tests: a restic repository, and restic run on it as a user would.
 
 use std::fs;
 use std::net::TcpListener;
@@ -10,10 +10,10 @@ use qdrant_backup_shared::atomic;
 use crate::place::{Place, Ran};
 use crate::running::eventually;
 
-/// Its password, which nothing may ever show.
+/// The password, which must never be shown.
 pub const PASSWORD: &str = "s3cret-password-of-the-repository";
 
-/// A restic repository beside a backup directory.
+/// A restic repository next to a backup directory.
 pub struct Nas {
     name: String,
     repository: String,
@@ -23,13 +23,13 @@ pub struct Nas {
 }
 
 impl Nas {
-    /// A directory beside `place`, which is no repository yet.
+    /// A directory next to `place`, which is not a repository yet.
     pub fn directory(place: &Place, name: &str) -> Self {
         let repository = place.beside(&format!("restic-{name}"));
         Self::at(place, name, &repository.display().to_string())
     }
 
-    /// A repository as restic's `-r` takes it.
+    /// A repository that is given to restic's `-r` like this.
     pub fn at(place: &Place, name: &str, repository: &str) -> Self {
         let password_file = place.beside(&format!("password-{name}"));
         atomic::write(&password_file, 0o600, format!("{PASSWORD}\n").as_bytes()).expect("a file");
@@ -42,14 +42,14 @@ impl Nas {
         }
     }
 
-    /// With a further line in its configuration.
+    /// Adds a line to its configuration.
     #[must_use]
     pub fn with(mut self, line: &str) -> Self {
         self.lines.push(line.to_owned());
         self
     }
 
-    /// With variables for restic, in an environment file.
+    /// Adds variables for restic in an environment file.
     #[must_use]
     pub fn environment(mut self, place: &Place, variables: &[(&str, &str)]) -> Self {
         let path = place.beside(&format!("environment-{}", self.name));
@@ -74,17 +74,17 @@ impl Nas {
         text
     }
 
-    /// The file with its password.
+    /// The password file.
     pub fn password_file(&self) -> &Path {
         &self.password_file
     }
 
-    /// Where it is.
+    /// The path of the repository.
     pub fn repository(&self) -> &str {
         &self.repository
     }
 
-    /// restic on it, as a person calls it.
+    /// A restic command for the repository, as a user would run it.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("restic");
         command
@@ -99,12 +99,12 @@ impl Nas {
         command
     }
 
-    /// restic on it, to its end.
+    /// Runs restic on the repository to its end.
     pub fn restic(&self, arguments: &[&str]) -> Ran {
         Ran::of(&mut self.command(arguments))
     }
 
-    /// The files with data in it, where it is a directory.
+    /// The data files of the repository, if it is a directory.
     pub fn packs(&self) -> Vec<PathBuf> {
         let mut found = Vec::new();
         for part in fs::read_dir(Path::new(&self.repository).join("data")).expect("a repository") {
@@ -119,32 +119,32 @@ impl Nas {
         found
     }
 
-    /// Changes a byte in the middle of its largest file of data.
+    /// Changes a byte in the middle of the largest data file.
     pub fn damage(&self) {
         let path = self.packs().pop().expect("a pack");
         let mut bytes = fs::read(&path).expect("a pack");
         let middle = bytes.len() / 2;
         bytes[middle] ^= 1;
-        fs::remove_file(&path).expect("it was there");
+        fs::remove_file(&path).expect("it existed");
         atomic::write(&path, 0o600, &bytes).expect("it can be written");
     }
 }
 
-/// The configuration with these places, and further sections.
+/// The configuration with these places and additional sections.
 pub fn configure(place: &Place, places: &[&Nas], rest: &str) {
     let entries: String = places.iter().map(|nas| nas.entry()).collect();
     place.configure(&format!("qdrant:\n  retries: 0\n  wait_for_server: 0s\n{rest}offsite:\n{entries}"));
 }
 
-/// A server for repositories, which ends with the test: rclone's or S3's.
+/// A repository server (rclone or S3) that stops when dropped.
 pub struct Serving {
     child: Child,
-    /// Where it listens.
+    /// The address it listens on.
     pub port: u16,
 }
 
 impl Serving {
-    /// `rclone serve restic` for the directory at `path`.
+    /// `rclone serve restic` for the directory `path`.
     pub fn rclone(path: &Path, arguments: &[&str]) -> Self {
         let port = free_port();
         let mut command = Command::new("rclone");
@@ -155,7 +155,7 @@ impl Serving {
         Self::start(command, port)
     }
 
-    /// `program` with `arguments` on a port of its own.
+    /// Starts `program` with `arguments` on a free port.
     pub fn program(program: &Path, arguments: &[&str]) -> Self {
         let port = free_port();
         let mut command = Command::new(program);
@@ -187,9 +187,9 @@ fn free_port() -> u16 {
     listener.local_addr().expect("an address").port()
 }
 
-/// A connection to a server that breaks: after this many bytes, data and connection are lost.
+/// A proxy that breaks the connection after this many bytes and loses the data in transit.
 pub struct Breaking {
-    /// Where it listens.
+    /// The address it listens on.
     pub port: u16,
     state: std::sync::Arc<BreakingState>,
 }
@@ -202,7 +202,7 @@ struct BreakingState {
 }
 
 impl Breaking {
-    /// To the listener on `to`; breaks once after `bytes`. If it does not heal, nothing gets through from then on.
+    /// Forwards to `to` and breaks once after `bytes`. If it does not heal, nothing gets through after that.
     pub fn after(to: u16, bytes: u64, heals: bool) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
         let port = listener.local_addr().expect("an address").port();
@@ -248,7 +248,7 @@ impl BreakingState {
         let mut buffer = [0; 16 << 10];
         while let Ok(count @ 1..) = client.read(&mut buffer) {
             let breaks = {
-                let mut left = self.left.lock().expect("nobody has panicked");
+                let mut left = self.left.lock().expect("no thread has panicked");
                 match left.as_mut() {
                     Some(bytes) if *bytes < count as u64 => left.take().is_some(),
                     Some(bytes) => {
@@ -271,7 +271,7 @@ impl BreakingState {
     }
 }
 
-/// The processes that `pid` has started, by their numbers.
+/// The process ids of the children of `pid`.
 pub fn children(pid: u32) -> Vec<u32> {
     let of = |entry: fs::DirEntry| {
         let child: u32 = entry.file_name().to_str()?.parse().ok()?;

@@ -1,4 +1,4 @@
-//! A backup directory of a test's own, and `qdrant-backup` called on it as its user would.
+//! A backup directory for one test, and runs of `qdrant-backup` on it.
 
 use std::fs;
 use std::io::Read;
@@ -21,22 +21,22 @@ pub struct Place {
     url: String,
 }
 
-/// A backup with all that its files say.
+/// A backup with the contents of its files.
 #[derive(Debug)]
 pub struct Stored {
     backup: Backup,
-    /// The first of its archives.
+    /// The first archive.
     pub archive: PathBuf,
-    /// Manifest, as it was read.
+    /// The manifest.
     pub manifest: Manifest,
-    /// Its verification record, once there is one that can be read.
+    /// The verification record, if there is a readable one.
     pub verification: Option<VerificationRecord>,
 }
 
-/// What a run of the program left.
+/// The result of a run of the program.
 #[derive(Debug)]
 pub struct Ran {
-    /// The exit code; nothing when a signal killed it.
+    /// The exit code. None if a signal killed the program.
     pub code: Option<i32>,
     /// Standard output.
     pub stdout: String,
@@ -45,8 +45,8 @@ pub struct Ran {
 }
 
 impl Place {
-    /// A place that backs up the Qdrant at `url`. There is no repository yet. Retries are off, and so is waiting for the
-    /// server and, for long, for its shards, so that a fault shows at once.
+    /// A place that backs up the Qdrant at `url`, without a repository yet. Retries are off, and so is waiting for
+    /// the server. Waiting for its shards is short. So a fault shows at once.
     pub fn new(url: &str) -> Self {
         let outer = tempfile::tempdir().expect("a temporary directory");
         let directory = Directory::at(outer.path().join("backups"));
@@ -55,35 +55,35 @@ impl Place {
         place
     }
 
-    /// As [`Place::new`], with a repository.
+    /// Like [`Place::new`], with a repository.
     pub fn initialised(url: &str) -> Self {
         let place = Self::new(url);
         place.run(&["init"]).success();
         place
     }
 
-    /// Has further runs back up the Qdrant at `url`.
+    /// Later runs back up the Qdrant at `url`.
     pub fn set_url(&mut self, url: &str) {
         url.clone_into(&mut self.url);
     }
 
-    /// The Qdrant that is backed up.
+    /// The URL of the Qdrant that is backed up.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// A path beside the backup directory.
+    /// A path next to the backup directory.
     pub fn beside(&self, name: &str) -> PathBuf {
         self.outer.path().join(name)
     }
 
-    /// Replaces the configuration file that every run is given.
+    /// Replaces the configuration file, which every run uses.
     pub fn configure(&self, yaml: &str) {
         atomic::write(&self.beside("backup.yaml"), 0o644, yaml.as_bytes())
             .expect("the configuration can be written");
     }
 
-    /// The program with `arguments`, with nothing of the test's own environment but what it needs.
+    /// A command that runs the program with `arguments`. Of the test's environment it keeps only what it needs.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(program("qdrant-backup"));
         command
@@ -98,7 +98,7 @@ impl Place {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         if let Some(key) = std::env::var_os("QDRANT_API_KEY") {
-            // Only a real server asks for it; a stand-in's key is set by its test.
+            // Only a real server requires it; tests set the key of a stand-in.
             command.env("QDRANT_API_KEY", key);
         }
         command
@@ -109,14 +109,14 @@ impl Place {
         Ran::of(&mut self.command(arguments))
     }
 
-    /// What is in the backup directory.
+    /// The path of the backup directory.
     pub fn catalog(&self) -> Catalog {
         Catalog::read(&self.layout()).expect("the backup directory can be read")
     }
 
-    /// The status file.
+    /// The status in the status file.
     pub fn status(&self) -> Status {
-        let kept = status_journal::read(&self.layout()).expect("there is a status");
+        let kept = status_journal::read(&self.layout()).expect("the status exists");
         assert!(kept.problem.is_none(), "{:?}", kept.problem);
         kept.status
     }
@@ -130,7 +130,7 @@ impl Place {
     /// The newest backup of `collection`.
     ///
     /// # Panics
-    /// When there is none.
+    /// When there is no backup.
     #[track_caller]
     pub fn newest(&self, collection: &str) -> Stored {
         self.backups(collection).pop().expect("a backup")
@@ -141,7 +141,7 @@ impl Place {
         self.backups(collection).iter().map(|backup| backup.backup_id.to_string()).collect()
     }
 
-    /// Every file in the backup directory with its contents, to see that nothing has changed.
+    /// Every file in the backup directory with its contents, to check that nothing has changed.
     pub fn contents(&self) -> Vec<(String, Vec<u8>)> {
         let read = |name: String| {
             let bytes = fs::read(self.path().join(&name)).expect("a file");
@@ -150,7 +150,7 @@ impl Place {
         self.files().into_iter().map(read).collect()
     }
 
-    /// Every file in the backup directory, relative to it, sorted; directories left out.
+    /// Every file in the backup directory as a sorted relative path, without directories.
     pub fn files(&self) -> Vec<String> {
         let mut files = Vec::new();
         walk(self.path(), self.path(), &mut files);
@@ -158,7 +158,7 @@ impl Place {
         files
     }
 
-    /// Archives, manifests and temporary files: everything below the collections' directories.
+    /// Archives, manifests and temporary files: all files below the collections' directories.
     pub fn stored(&self) -> Vec<String> {
         self.files().into_iter().filter(|name| name.starts_with("collections/")).collect()
     }
@@ -168,31 +168,31 @@ impl Place {
         self.files().into_iter().filter(|name| name.ends_with(".tmp")).collect()
     }
 
-    /// Decompresses every archive and compares it with its manifest: every listed backup can be trusted. Returns how many
-    /// there are.
+    /// Decompresses every archive and compares it with its manifest, so that every listed backup is proven good.
+    /// Returns the number of backups.
     pub fn prove(&self) -> usize {
         prove(&self.layout())
     }
 }
 
-/// Fails the test unless what is in `path` has this size and digest.
+/// Fails the test unless the file at `path` has this size and digest.
 #[track_caller]
 fn assert_is(bytes: &[u8], expected: SizeAndDigest, path: &Path) {
     assert_eq!(bytes.len() as u64, expected.size_bytes, "{}", path.display());
     assert_eq!(Sha256::digest(bytes)[..], expected.sha256.as_bytes()[..], "{}", path.display());
 }
 
-/// As [`Place::prove`], of any backup directory.
+/// Like [`Place::prove`], for any backup directory.
 ///
 /// # Panics
-/// When something is listed that cannot be trusted.
+/// When a listed backup is bad.
 pub fn prove(layout: &Layout) -> usize {
     let catalog = Catalog::read(layout).expect("the backup directory can be read");
     assert!(catalog.unreadable.is_empty(), "{:?}", catalog.unreadable);
     let mut proven = 0;
     for backup in catalog.collections.values().flatten() {
         assert_eq!(backup.remarks().missing, None);
-        let manifest = backup.whole(layout).expect("it is still there").manifest;
+        let manifest = backup.whole(layout).expect("it still exists").manifest;
         for archive in &manifest.archives {
             let path = layout.collection(&manifest.collection).join(&archive.file_name);
             let stored = fs::read(&path).expect("the archive can be read");
@@ -241,7 +241,7 @@ fn walk(root: &Path, directory: &Path, files: &mut Vec<String>) {
 impl Stored {
     fn of(backup: Backup, layout: &Layout) -> Self {
         let record = layout.verification(&backup.collection, backup.backup_id);
-        let manifest = backup.whole(layout).expect("it is still there").manifest;
+        let manifest = backup.whole(layout).expect("it still exists").manifest;
         let archive = layout.collection(&manifest.collection).join(&manifest.archives[0].file_name);
         Self { backup, archive, manifest, verification: json_file::read(&record).ok() }
     }
@@ -271,7 +271,7 @@ impl Ran {
         Self::from(command.output().expect("the program starts"))
     }
 
-    /// Fails the test unless the exit code is `code`; shows the log then.
+    /// Fails the test and shows the log unless the exit code is `code`.
     #[track_caller]
     pub fn code(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "\nstdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
@@ -284,27 +284,27 @@ impl Ran {
         self.code(0)
     }
 
-    /// Fails the test unless some line of the log holds all of `parts`.
+    /// Fails the test unless some line of the log contains all of `parts`.
     #[track_caller]
     pub fn says(self, parts: &[&str]) -> Self {
         let found = self.stderr.lines().any(|line| parts.iter().all(|part| line.contains(part)));
-        assert!(found, "no line says {parts:?}:\n{}", self.stderr);
+        assert!(found, "no line contains {parts:?}:\n{}", self.stderr);
         self
     }
 
     /// The last line of the log.
     ///
     /// # Panics
-    /// When nothing was logged.
+    /// When the log is empty.
     #[track_caller]
     pub fn last_line(&self) -> &str {
         self.stderr.lines().last().expect("a line")
     }
 
-    /// Fails the test if any line of the log holds `text`.
+    /// Fails the test if any line of the log contains `text`.
     #[track_caller]
     pub fn never_says(self, text: &str) -> Self {
-        assert!(!self.stderr.contains(text), "{text:?} is said:\n{}", self.stderr);
+        assert!(!self.stderr.contains(text), "{text:?} was logged:\n{}", self.stderr);
         self
     }
 }

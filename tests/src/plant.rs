@@ -1,4 +1,4 @@
-//! Backups made by the test itself, as old and as bad as it needs them.
+//! Backups created by the test itself, with any age and any defect.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 use crate::directory::{Directory, by_shard, manifest, name};
 use crate::qdrant_stand_in::{GenuineSnapshot, StandInCluster};
 
-/// What a planted backup is like.
+/// The kind of a planted backup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Planted {
     /// Complete and never verified.
@@ -33,7 +33,8 @@ pub enum Planted {
 }
 
 impl Directory {
-    /// Makes a backup of `collection` that began at `at`, and gives the archive's path. What the archive holds is no snapshot.
+    /// Creates a backup of `collection` that started at `at`, and returns the archive's path. The archive contains no
+    /// real snapshot.
     pub fn plant(&self, collection: &str, at: &str, what: Planted) -> PathBuf {
         let id = BackupId::at(at.parse().expect("a time"));
         let path = self.archive(collection, id);
@@ -50,14 +51,15 @@ impl Directory {
             let mut manifest = manifest(&name(collection), id, 0);
             let digest = sized(contents.as_bytes());
             (manifest.archives[0].snapshot, manifest.archives[0].stored) = (digest, digest);
-            // How many points there were, nobody knows.
+            // The number of points is unknown.
             manifest.source = Source::default();
             self.put_manifest(&manifest);
         }
         path
     }
 
-    /// Makes a backup of the genuine snapshots of the shards of `auto` or of `custom`, which began at `at`, and gives its manifest.
+    /// Creates a backup from the real shard snapshots of `auto` or `custom`, which started at `at`, and returns its
+    /// manifest.
     pub fn plant_shards(&self, collection: &str, at: &str) -> Manifest {
         let setup = StandInCluster::sharded();
         let shards: Vec<GenuineSnapshot> = GenuineSnapshot::all()
@@ -94,7 +96,7 @@ impl Directory {
         manifest
     }
 
-    /// Plants `count` good backups of `collection`, one a day from `first` on at noon.
+    /// Plants `count` good backups of `collection`, one per day at noon, starting at `first`.
     pub fn plant_daily(&self, collection: &str, first: &str, count: i64) {
         let first: DateTime<Utc> = format!("{first}T12:00:00Z").parse().expect("a day");
         for day in 0..count {

@@ -1,4 +1,4 @@
-//! Where the built programs are.
+//! Paths of the built programs.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -6,8 +6,8 @@ use std::sync::OnceLock;
 
 /// The path of the built program `name`, as in `qdrant-backup`.
 ///
-/// `cargo xtask test` builds the programs first and says where they are in `QDRANT_BACKUP_BIN_DIR`; a plain `cargo test` has them
-/// built here, once a process, so that no test ever runs yesterday's program.
+/// `cargo xtask test` builds the programs first and passes their directory in `QDRANT_BACKUP_BIN_DIR`. A plain
+/// `cargo test` builds them here, once per process, so that no test runs an outdated program.
 pub fn program(name: &str) -> PathBuf {
     static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
     let directory = DIRECTORY.get_or_init(|| match std::env::var_os("QDRANT_BACKUP_BIN_DIR") {
@@ -19,8 +19,8 @@ pub fn program(name: &str) -> PathBuf {
     path
 }
 
-/// Copies the program `name` to `to`. Another process does it: while this one has a file open for writing, whatever another
-/// test starts at that moment has it open too, and the copy would be busy.
+/// Copies the program `name` to `to` in another process. If this process had the copy open for writing, programs that
+/// other tests start at that moment would inherit it, and running the copy would fail with "text file busy".
 pub fn copy_program(name: &str, to: &Path) {
     let copied = Command::new("cp").arg(program(name)).arg(to).status().expect("cp runs");
     assert!(copied.success(), "{name} cannot be copied to {}", to.display());
@@ -36,6 +36,6 @@ fn build() -> PathBuf {
         .expect("cargo runs");
     assert!(status.success(), "the programs cannot be built");
     let test = std::env::current_exe().expect("a running test has a path");
-    // target/debug/deps/test-0123 is two below the programs.
-    test.ancestors().nth(2).expect("tests lie in target/<profile>/deps").to_owned()
+    // The test is target/debug/deps/test-0123; the programs are two levels up.
+    test.ancestors().nth(2).expect("tests are in target/<profile>/deps").to_owned()
 }

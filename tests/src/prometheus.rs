@@ -1,4 +1,4 @@
-//! A real Prometheus, started on a configuration of the test's own.
+//! A real Prometheus, started with a test's configuration.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -14,8 +14,8 @@ use crate::http;
 pub struct Prometheus(Daemon);
 
 impl Prometheus {
-    /// A Prometheus that reads `prometheus.yml` in `directory`, keeps its data beside it, and listens on a free port of the
-    /// loopback. Gives back once it is ready.
+    /// Starts a Prometheus that reads `prometheus.yml` in `directory` and stores its data there, on a free loopback
+    /// port. Waits until it is ready.
     ///
     /// # Panics
     /// When it does not become ready.
@@ -28,8 +28,8 @@ impl Prometheus {
         Self(Daemon::start("prometheus", &all))
     }
 
-    /// A Prometheus in `directory` that has the shipped alert rules, and scrapes the exporter at `target` under the name of
-    /// `instance`, with `more` said of the job. Alerts fire at once: how long each waits is tested with the rules.
+    /// Starts a Prometheus in `directory` with the shipped alert rules, which scrapes the exporter at `target` as
+    /// `instance`. `more` is added to the scrape job. Alerts fire immediately; the rule tests cover their delays.
     pub fn with_shipped_rules(directory: &Path, instance: &str, target: SocketAddr, more: &str) -> Self {
         let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../alerts/qdrant-backup.rules.yml");
         let rules = std::fs::read_to_string(rules).expect("the rules can be read");
@@ -48,23 +48,23 @@ impl Prometheus {
         Self::start(directory, &[])
     }
 
-    /// Where it listens.
+    /// The address it listens on.
     pub fn address(&self) -> SocketAddr {
         self.0.address()
     }
 
-    /// The series that a query gives now.
+    /// The series that a query returns now.
     ///
     /// # Panics
-    /// When Prometheus refuses the query.
+    /// When Prometheus rejects the query.
     pub fn query(&self, query: &str) -> Vec<Value> {
         self.get(&format!("query?query={}", utf8_percent_encode(query, NON_ALPHANUMERIC)), query)
     }
 
-    /// The series that a query gives from `start` to `end`, `step` apart, in seconds.
+    /// The series that a query returns from `start` to `end`, `step` seconds apart.
     ///
     /// # Panics
-    /// When Prometheus refuses the query.
+    /// When Prometheus rejects the query.
     pub fn query_range(&self, query: &str, start: i64, end: i64, step: u32) -> Vec<Value> {
         let encoded = utf8_percent_encode(query, NON_ALPHANUMERIC);
         self.get(&format!("query_range?query={encoded}&start={start}&end={end}&step={step}"), query)
@@ -76,10 +76,10 @@ impl Prometheus {
         answer["data"]["result"].as_array().expect("a result").clone()
     }
 
-    /// The only value that a query gives now, as Prometheus writes it; nothing when there is no series.
+    /// The only value that a query returns now, as Prometheus prints it. None if there is no series.
     ///
     /// # Panics
-    /// When there are several.
+    /// When there are several series.
     pub fn value(&self, query: &str) -> Option<String> {
         let series = self.query(query);
         assert!(series.len() <= 1, "{query}: {series:?}");

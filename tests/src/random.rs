@@ -1,15 +1,15 @@
-//! Random numbers, repeatable with a seed.
+//! Random numbers that can be repeated with a seed.
 
-/// A sequence of numbers.
+/// A random number generator.
 pub struct Random(u64);
 
 impl Random {
-    /// The sequence of that seed.
+    /// A generator with this seed.
     pub fn of(seed: u64) -> Self {
         Self(seed.max(1))
     }
 
-    /// The next number, less than `limit`.
+    /// A random number less than `limit`.
     pub fn below(&mut self, limit: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -20,14 +20,14 @@ impl Random {
     /// A random item.
     ///
     /// # Panics
-    /// When there is none.
+    /// When there are no items.
     pub fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
         let at = self.below(from.len() as u64);
         &from[usize::try_from(at).expect("a place")]
     }
 }
 
-/// `QDRANT_BACKUP_TEST_SEED`, else one that differs from run to run. It is printed.
+/// `QDRANT_BACKUP_TEST_SEED`, or a random seed. It is printed.
 pub fn seed() -> u64 {
     let given = std::env::var("QDRANT_BACKUP_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
     let seed: u64 = given.unwrap_or_else(|| {

@@ -15,12 +15,12 @@ pub fn path(file: &str) -> PathBuf {
 /// The text of a file of the repository.
 ///
 /// # Panics
-/// When it is not there.
+/// When it does not exist.
 pub fn read(file: &str) -> String {
     fs::read_to_string(path(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
 }
 
-/// The text with every line that begins with `#:` uncommented: what an example recommends to some.
+/// The text with every line that begins with `#:` uncommented: the optional parts of an example.
 pub fn uncommented(text: &str) -> String {
     text.lines().map(|line| line.strip_prefix("#: ").unwrap_or(line).to_owned() + "\n").collect()
 }
@@ -28,11 +28,11 @@ pub fn uncommented(text: &str) -> String {
 /// A program that `cargo xtask test --only tools` installs with Python.
 ///
 /// # Panics
-/// When it is not there.
+/// When it is not installed.
 pub fn python_program(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a running test has a path");
-    // target/debug/deps/test-0123 is three below.
-    let target = test.ancestors().nth(3).expect("tests lie in target/<profile>/deps");
+    // The test is target/debug/deps/test-0123; the repository is three levels up.
+    let target = test.ancestors().nth(3).expect("tests are in target/<profile>/deps");
     let program = target.join("python/bin").join(name);
     assert!(
         program.is_file(),
@@ -42,11 +42,11 @@ pub fn python_program(name: &str) -> PathBuf {
     program
 }
 
-/// The documents of a YAML file of the repository, read by Python as Kubernetes and Compose read them: numbers in octal,
-/// anchors and merges included. `cargo xtask test --only tools` installs the Python.
+/// The documents of a YAML file of the repository, parsed by Python the way Kubernetes and Compose parse them,
+/// including octal numbers, anchors and merges. `cargo xtask test --only tools` installs the required Python package.
 ///
 /// # Panics
-/// When it is no YAML, or Python is not installed.
+/// When it is not valid YAML, or the Python package is not installed.
 pub fn yaml(file: &str) -> Vec<Value> {
     const PRINT: &str = "import json, sys, yaml; print(json.dumps(list(yaml.safe_load_all(sys.stdin))))";
     let input = fs::File::open(path(file)).unwrap_or_else(|error| panic!("{file}: {error}"));

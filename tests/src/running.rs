@@ -1,4 +1,4 @@
-//! The program while it runs: watched, signalled, and waited for.
+//! The program while it runs: watch it, signal it, wait for it.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStderr, Command};
@@ -9,13 +9,13 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::place::Ran;
 
-/// Longer than any test has to wait, also on a busy machine.
+/// Longer than any test has to wait, even on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Longer than any run takes: some give up only after a minute.
+/// Longer than any run: some give up only after a minute.
 const LONGEST_RUN: Duration = Duration::from_secs(300);
 
-/// A run of the program that has not ended yet. It is killed if the test forgets it.
+/// A run of the program that has not ended yet. Dropping it kills the program.
 pub struct Running {
     child: Option<Child>,
     stderr: Option<BufReader<ChildStderr>>,
@@ -31,7 +31,7 @@ impl Running {
         Self::adopt(command.spawn().expect("the program starts"))
     }
 
-    /// A program that somebody else has started.
+    /// Wraps a program that was started elsewhere.
     pub fn adopt(mut child: Child) -> Self {
         let stderr = child.stderr.take().map(BufReader::new);
         Self { child: Some(child), stderr, seen: String::new() }
@@ -47,8 +47,8 @@ impl Running {
         self.child.as_ref().map_or(0, Child::id)
     }
 
-    /// The memory that it holds now, in KiB, without pages of the program's own file, which are as many as the build is large;
-    /// nothing once it has ended.
+    /// Resident memory in KiB without pages of the executable, whose size depends on the build. None once the program
+    /// has ended.
     pub fn anonymous_kib(&self) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).ok()?;
         let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
@@ -67,7 +67,7 @@ impl Running {
         self.end()
     }
 
-    /// Waits until its log says `text`.
+    /// Waits until its log contains `text`.
     ///
     /// # Panics
     /// When the log ends without it.
@@ -75,11 +75,11 @@ impl Running {
         let stderr = self.stderr.as_mut().expect("it has a log");
         while !self.seen.contains(text) {
             let read = stderr.read_line(&mut self.seen).expect("the log can be read");
-            assert!(read > 0, "{text:?} is not said:\n{}", self.seen);
+            assert!(read > 0, "{text:?} was not logged:\n{}", self.seen);
         }
     }
 
-    /// Waits until it asks `question`, which ends in no line break.
+    /// Waits until it asks `question`, which does not end in a line break.
     ///
     /// # Panics
     /// When the log ends without it.
@@ -88,8 +88,8 @@ impl Running {
         let mut byte = [0];
         while !self.seen.ends_with(question) {
             let read = stderr.read(&mut byte).expect("the log can be read");
-            assert!(read > 0, "{question:?} is not asked:\n{}", self.seen);
-            // Questions and what is said between them are ASCII.
+            assert!(read > 0, "{question:?} was not asked:\n{}", self.seen);
+            // Questions and the text between them are ASCII.
             self.seen.push(char::from(byte[0]));
         }
     }
@@ -97,7 +97,7 @@ impl Running {
     /// Waits for its end.
     ///
     /// # Panics
-    /// When it does not end.
+    /// When it does not end in time.
     #[track_caller]
     pub fn end(mut self) -> Ran {
         let rest = self.stderr.take().map(|mut stderr| {
@@ -126,13 +126,13 @@ impl Drop for Running {
     }
 }
 
-/// Waits until `happened`, and fails the test when it does not.
+/// Waits until `happened` returns true. Fails the test on timeout.
 #[track_caller]
 pub fn eventually(what: &str, mut happened: impl FnMut() -> bool) {
     eventually_within(PATIENCE, what, || happened().then_some(()));
 }
 
-/// Waits until `look` sees something, and fails the test when it has not after `patience`.
+/// Waits until `look` returns something. Fails the test after `patience`.
 #[track_caller]
 pub fn eventually_within<T>(patience: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();

@@ -1,4 +1,4 @@
-//! A server and a place that backs it up, and what a test asks about both afterwards.
+//! A server and a place that backs it up, with assertions about both.
 
 use qdrant_backup_shared::FailureKind;
 use qdrant_backup_shared::manifest::Manifest;
@@ -16,19 +16,19 @@ pub const DOCS: &str = "docs";
 pub const POINTS: u64 = 10;
 /// The size of its snapshots.
 pub const SIZE: u64 = 204_800;
-/// Time-outs short enough for a test; no retries, and no waiting for the server or, for long, for its shards.
+/// Timeouts short enough for a test; no retries, no waiting for the server, and only short waiting for its shards.
 pub const IMPATIENT: &str = "qdrant:\n  retries: 0\n  wait_for_server: 0s\n  cluster_timeout: 1s\n  stall_timeout: 1s\n  request_timeout: 10s\n  create_timeout: 20s\n";
 
 /// A server and a place.
 pub struct Scene<S = StandIn> {
     /// The Qdrant that is backed up.
     pub server: S,
-    /// Where its backups are.
+    /// The place with its backups.
     pub place: Place,
 }
 
 impl Scene<Server> {
-    /// A server with collections of the test's own, a real one where `QDRANT_URL` is set, and a repository.
+    /// A server with collections that belong to this test (a real one if `QDRANT_URL` is set), and a repository.
     pub fn with_samples() -> Self {
         let server = Server::with_samples();
         let place = Place::initialised(&server.url());
@@ -42,32 +42,32 @@ impl Scene<Server> {
 }
 
 impl Scene {
-    /// `server` and a repository.
+    /// A scene with `server` and a repository.
     pub fn on(server: StandIn) -> Self {
         let place = Place::initialised(&server.url());
         Self { server, place }
     }
 
-    /// The genuine collections, all backed up.
+    /// The sample collections, all backed up.
     pub fn sample() -> Self {
         Self::on(StandIn::sample()).backed_up()
     }
 
-    /// The same after a backup, with nothing in the server's log.
+    /// Makes a backup, then clears the server's log.
     pub fn backed_up(self) -> Self {
         self.backup().success();
         self.server.clear_requests();
         self
     }
 
-    /// A server as `setup` says, a repository, and no patience: [`IMPATIENT`].
+    /// A server with `setup`, a repository, and the short timeouts of [`IMPATIENT`].
     pub fn of(setup: Setup) -> Self {
         let scene = Self::on(StandIn::start(setup));
         scene.place.configure(IMPATIENT);
         scene
     }
 
-    /// A server whose one collection is [`DOCS`].
+    /// A server with [`DOCS`] as its only collection.
     pub fn new() -> Self {
         Self::of(Setup::empty().collection(docs()))
     }
@@ -79,7 +79,7 @@ impl Scene {
         scene
     }
 
-    /// Replaces the `qdrant:` section of the configuration by [`IMPATIENT`] with these lines instead of its own.
+    /// Replaces the `qdrant:` section of the configuration by [`IMPATIENT`] with these values changed.
     pub fn configure(&self, changes: &[(&str, &str)]) {
         self.place.configure(&configuration(changes));
     }
@@ -89,23 +89,23 @@ impl Scene {
         self.place.run(&["backup"])
     }
 
-    /// On how many requests the faults had their effect.
+    /// The number of requests that faults affected.
     pub fn hits(&self) -> u64 {
         self.server.faults(|faults| faults.hits())
     }
 
-    /// Everything is normal again.
+    /// Removes all faults.
     pub fn heal(&self) {
         self.server.faults(|faults| faults.clear());
     }
 
-    /// How often a snapshot was asked for.
+    /// The number of requests to create a snapshot.
     pub fn creations(&self) -> usize {
         let ends = |request: &LoggedRequest| request.path_and_query.ends_with("/snapshots");
         self.server.requests_matching("POST", "/snapshots").iter().filter(|request| ends(request)).count()
     }
 
-    /// The downloads that were begun.
+    /// The number of download requests.
     pub fn downloads(&self) -> Vec<LoggedRequest> {
         self.server.requests_matching("GET", ".snapshot")
     }
@@ -115,12 +115,12 @@ impl Scene {
         self.server.snapshot_names(DOCS)
     }
 
-    /// The history of backups.
+    /// The backup history.
     pub fn operation(&self) -> OperationStatus {
         self.place.status().operations[&Operation::Backup].clone()
     }
 
-    /// What the status says of `collection`.
+    /// The status of `collection`.
     pub fn collection(&self, collection: &str) -> CollectionStatus {
         self.place.status().collections[&name(collection)].clone()
     }
@@ -133,7 +133,8 @@ impl Scene {
         backups.remove(0).manifest
     }
 
-    /// Fails the test unless [`DOCS`] is well backed up once, nothing else lies in the directory, and the status says so.
+    /// Fails the test unless [`DOCS`] has one good backup, the directory contains nothing else, and the status
+    /// agrees.
     #[track_caller]
     pub fn assert_backed_up(&self) {
         assert_eq!(self.place.prove(), 1);
@@ -149,7 +150,7 @@ impl Scene {
         assert!(operation.failures.is_empty());
     }
 
-    /// Fails the test unless the only run so far failed on [`DOCS`] with `kind` and left nothing in the directory.
+    /// Fails the test unless the only run so far failed on [`DOCS`] with `kind` and left no files.
     #[track_caller]
     pub fn assert_failed(&self, kind: FailureKind) {
         assert_eq!(self.place.stored(), Vec::<String>::new());
@@ -166,14 +167,14 @@ impl Scene {
         assert_eq!(operation.failures.into_iter().collect::<Vec<_>>(), [(kind, 1)]);
     }
 
-    /// Fails the test unless nothing of ours is on the server, and the status knows of nothing.
+    /// Fails the test unless the server has none of our snapshots and the status records none.
     #[track_caller]
     pub fn assert_server_clean(&self) {
         assert_eq!(self.on_server(), Vec::<String>::new());
         self.assert_nothing_pending();
     }
 
-    /// Fails the test unless the status knows of nothing of ours on the server.
+    /// Fails the test unless the status records no snapshots of ours on the server.
     #[track_caller]
     pub fn assert_nothing_pending(&self) {
         let status = self.place.status();
@@ -189,7 +190,7 @@ impl Default for Scene {
     }
 }
 
-/// [`IMPATIENT`] with these lines instead of its own.
+/// [`IMPATIENT`] with these values changed.
 pub fn configuration(changes: &[(&str, &str)]) -> String {
     let mut lines: Vec<String> = IMPATIENT.lines().map(str::to_owned).collect();
     for (key, value) in changes {
@@ -204,12 +205,12 @@ pub fn docs() -> Collection {
     generated(DOCS)
 }
 
-/// A collection like [`DOCS`] by another name.
+/// A collection like [`DOCS`] with another name.
 pub fn generated(name: &str) -> Collection {
     Collection::generated(name, GeneratedSnapshot::new(SIZE).points_count(POINTS))
 }
 
-/// What another tool's snapshot holds.
+/// The content of another tool's snapshot.
 pub fn foreign() -> Content {
     Content::generated(&GeneratedSnapshot::new(SIZE).points_count(POINTS).seed(2))
 }

@@ -1,4 +1,4 @@
-//! The Qdrant that an end-to-end test talks to: the stand-in, or a real one where `QDRANT_URL` is set.
+//! The Qdrant that an end-to-end test uses: the stand-in, or a real one if `QDRANT_URL` is set.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::qdrant_stand_in::{Setup, StandIn};
 
-/// A Qdrant with a few collections of the test's own, which are removed in the end.
+/// A Qdrant with a few collections that belong to this test. They are removed at the end.
 pub struct Server {
     kind: Kind,
     collections: Vec<String>,
@@ -63,12 +63,12 @@ impl Server {
         }
     }
 
-    /// The names of this test's collections: the empty one, one with 100 points, one with 250.
+    /// The names of this test's collections: an empty one, one with 100 points, one with 250.
     pub fn collections(&self) -> &[String] {
         &self.collections
     }
 
-    /// `--collection NAME` for each of this test's collections: a real server may have others.
+    /// `--collection NAME` for each collection of this test, because a real server may have others.
     pub fn selection(&self) -> Vec<&str> {
         self.collections.iter().flat_map(|name| ["--collection", name.as_str()]).collect()
     }
@@ -85,7 +85,7 @@ impl Server {
         }
     }
 
-    /// Every point of `collection` with payload and vectors, in the order of ids.
+    /// Every point of `collection` with payload and vectors, ordered by id.
     pub fn points(&self, collection: &str) -> Value {
         match &self.kind {
             Kind::StandIn(stand_in) => {
@@ -142,7 +142,7 @@ impl Server {
         names.into_iter().filter(ours).collect()
     }
 
-    /// Removes a collection that a test has made.
+    /// Removes a collection that a test created.
     pub fn delete(&self, collection: &str) {
         match &self.kind {
             Kind::StandIn(stand_in) => stand_in.state(|state| drop(state.collections.remove(collection))),
@@ -151,7 +151,9 @@ impl Server {
     }
 
     fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Value {
-        let Kind::Real { url, runtime, client } = &self.kind else { panic!("only real servers are asked") };
+        let Kind::Real { url, runtime, client } = &self.kind else {
+            panic!("only real servers get requests")
+        };
         let key = std::env::var("QDRANT_API_KEY").ok();
         runtime.block_on(send(client, method, &format!("{url}{path}"), body, key.as_deref()))
     }
@@ -159,12 +161,12 @@ impl Server {
 
 /// A client for plain HTTP.
 pub(crate) fn http_client() -> reqwest::Client {
-    // A connection for each request: none is used just when the server closes it for having been idle.
+    // One connection per request, so that a request never uses a connection that the server is closing as idle.
     let builder = reqwest::Client::builder().pool_max_idle_per_host(0);
     builder.tls_backend_preconfigured(plain_tls()).build().expect("a client")
 }
 
-/// The answer to a request, which succeeds.
+/// The answer to a request, which must succeed.
 pub(crate) async fn send(
     client: &reqwest::Client,
     method: Method,
@@ -186,7 +188,7 @@ pub(crate) async fn send(
     serde_json::from_str(&text).expect("JSON")
 }
 
-/// The answer to a question; nothing where what is asked for does not exist.
+/// The answer to a request, or None if it was 404.
 pub(crate) async fn look(client: &reqwest::Client, url: &str, key: Option<&str>) -> Option<Value> {
     let request = client.get(url);
     let request = if let Some(key) = key { request.header("api-key", key) } else { request };

@@ -1,14 +1,14 @@
-//! The program under strace, which records its system calls, or answers them instead of the kernel.
+//! Runs the program under strace, which records its system calls or answers them instead of the kernel.
 
 use std::ffi::OsStr;
 use std::process::Command;
 
 use crate::users::is_root;
 
-/// `command` under strace with these `options`, with the same environment and nothing else.
+/// `command` under strace with these `options`, with the same environment.
 ///
-/// The program shuts out other processes of its user, so only who has all rights where it was started may look into it:
-/// who is not root becomes root of a user namespace of its own.
+/// The program shuts out other processes of its user, so only a process with all rights in its user namespace may
+/// trace it. If the test is not root, it becomes root of a new user namespace.
 pub fn under_strace<O: AsRef<OsStr>>(options: impl IntoIterator<Item = O>, command: &Command) -> Command {
     let mut by = if is_root() {
         Command::new("/usr/bin/strace")

@@ -1,7 +1,8 @@
-//! The program under a supervisor that knows every call to the file system, and answers one of them in the kernel's place.
+//! Runs the program under a supervisor that sees every file system call and can answer one of them instead of the
+//! kernel.
 //!
-//! What the supervisor does, and how, stands in `supervise.c`, which is compiled here. Where a test is not root the program
-//! gets a user namespace of its own, as under strace: it shuts out other processes of its user.
+//! See `supervise.c`, which is compiled here, for how the supervisor works. If the test is not root, the program runs
+//! in its own user namespace, as under strace, because it shuts out other processes of its user.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,34 +14,36 @@ use crate::place::Ran;
 use crate::programs::program;
 use crate::users::is_root;
 
-/// One call of a run, so that it is the same one in the next run.
+/// One call of a run, described so that the next run can find the same call.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Call {
-    /// Its name, as in `fsync`. One that opens a file and may make it is `create`; variants of one call have one name.
+    /// The call's name, for example `fsync`. A call that opens a file and may create it is `create`. Variants share
+    /// one name.
     pub name: String,
-    /// The path below the directory (the new path of a rename). `?` stands for a digit or a random character.
+    /// The path relative to the directory (for a rename, the new path). `?` stands for a digit or a random character.
     pub pattern: String,
-    /// Which of the calls with this name and pattern: 1 is the first. All are 0, and every second is -2.
+    /// Which of the calls with this name and pattern: 1 is the first, 0 means all, and -2 means every second one.
     pub which: i64,
 }
 
-/// What happens at a call.
+/// What happens at the call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// It fails with this error.
     Fails(i32),
-    /// It fails, and so do all later ones that such a disk refuses.
+    /// It fails, and so do all later calls that would fail on such a disk.
     FailsFromThenOn(i32),
-    /// Every write there writes at most so many bytes.
+    /// Each write there writes at most this many bytes.
     WritesAtMost(usize),
-    /// A shell runs this command first, while the program stands still; the path is in `$AT`. Should it fail, nothing happened.
+    /// A shell runs this command first while the program is stopped; the path is in `$AT`. If the command fails,
+    /// nothing happens.
     Meanwhile(String),
 }
 
 /// A run under the supervisor.
 #[derive(Debug)]
 pub struct Watched {
-    /// What the program left.
+    /// Output and exit status of the program.
     pub ran: Ran,
     /// Its calls on paths below the directory, in order.
     pub calls: Vec<Call>,
@@ -48,10 +51,10 @@ pub struct Watched {
     pub answered: Vec<String>,
 }
 
-/// Runs `command` to its end, and has `action` happen at a call on a path below `directory`.
+/// Runs `command` to its end and applies `action` at a call on a path below `directory`.
 ///
 /// # Panics
-/// When the supervisor cannot do its work.
+/// When the supervisor fails.
 #[track_caller]
 pub fn watched(directory: &Path, command: &Command, at: Option<(&Call, &Action)>) -> Watched {
     let by = if is_root() {
@@ -64,7 +67,7 @@ pub fn watched(directory: &Path, command: &Command, at: Option<(&Call, &Action)>
     watched_by(by, directory, command, at, |command| command)
 }
 
-/// The same on a disk of the test's own, of which `directory` is a part.
+/// Like [`watched`], but on the test's own disk, which `directory` is part of.
 ///
 /// # Panics
 /// As [`watched`].
@@ -99,7 +102,7 @@ fn watched_by(
     watched
 }
 
-/// Tells the supervisor what to do.
+/// Sends the supervisor its instructions.
 fn what(by: &mut Command, directory: &Path, at: Option<(&Call, &Action)>) {
     let Some((call, action)) = at else {
         by.args(["", "", "0", "none"]);
@@ -128,12 +131,12 @@ impl Watched {
         let Ok(path) = path.strip_prefix(directory) else { return };
         let (name, pattern) = (parts[0].to_owned(), pattern(&path.to_string_lossy()));
         let before = self.calls.iter().filter(|call| call.name == name && call.pattern == pattern).count();
-        let which = i64::try_from(before).expect("not so many calls") + 1;
+        let which = i64::try_from(before).expect("fewer calls than an i64 can count") + 1;
         self.calls.push(Call { name, pattern, which });
     }
 }
 
-/// A path as it is in the next run.
+/// The path with everything replaced that differs between runs.
 fn pattern(path: &str) -> String {
     let path: String = path.chars().map(|c| if c.is_ascii_digit() { '?' } else { c }).collect();
     let known = path.strip_suffix(".tmp").and_then(|path| Some((path, path.len().checked_sub(6)?)));
@@ -143,15 +146,15 @@ fn pattern(path: &str) -> String {
     }
 }
 
-/// The supervisor, compiled once a process.
+/// The supervisor, compiled once per process.
 fn supervisor() -> &'static Path {
     static COMPILED: OnceLock<PathBuf> = OnceLock::new();
     COMPILED.get_or_init(|| {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/supervise.c");
         let beside = program("qdrant-backup").with_file_name("");
         let made = tempfile::Builder::new().prefix("supervise-").tempfile_in(&beside).expect("a file");
-        // Closed before the compiler writes there: a process that another test starts meanwhile would have it open for writing
-        // too, and the program would be busy.
+        // Close the file before the compiler writes to it. Otherwise a process that another test starts at the same
+        // time inherits it open for writing, and running the program fails with "text file busy".
         let made = made.into_temp_path();
         let status = Command::new("cc")
             .args(["-O1", "-Wall", "-Wextra", "-Werror", "-o"])

@@ -1,4 +1,4 @@
-//! The users of this machine that a test needs.
+//! Users of this machine that a test needs.
 
 use rustix::process::{Resource, Rlimit, setrlimit};
 
@@ -10,7 +10,7 @@ pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// Fails a test that needs two users unless it runs as root, so that such a test is never skipped silently.
+/// Fails a test that needs two users unless it runs as root, so that it is never skipped silently.
 ///
 /// # Panics
 /// Unless this is root.
@@ -19,7 +19,7 @@ pub fn need_root() {
     assert!(is_root(), "only root can be two users: run this test as root");
 }
 
-/// Lets programs that are started from here leave core dumps of any size, as far as they may.
+/// Lets programs started from here write core dumps of any size, up to the hard limit.
 ///
 /// # Panics
 /// Unless this is root.

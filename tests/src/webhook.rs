@@ -1,4 +1,4 @@
-//! A receiver of alerts: a server that accepts and remembers whatever Alertmanager posts.
+//! A receiver for alerts: a server that accepts and stores everything that Alertmanager posts.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,19 +14,19 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
-/// One message: the path that it was posted to, without the slash, and its body.
+/// One message: the path without the leading slash, and the body.
 type Message = (String, Value);
 
-/// A running server. It ends when it is dropped.
+/// A running server, stopped when it is dropped.
 pub struct Webhook {
     address: SocketAddr,
     messages: Arc<Mutex<Vec<Message>>>,
-    /// Its tasks end with it.
+    /// Runs the server's tasks and stops them when it is dropped.
     _runtime: Runtime,
 }
 
 impl Webhook {
-    /// A server on a free port of the loopback.
+    /// Starts a server on a free loopback port.
     ///
     /// # Panics
     /// When it cannot be started.
@@ -40,17 +40,17 @@ impl Webhook {
         Self { address, messages, _runtime: runtime }
     }
 
-    /// What messages are posted below.
+    /// The base URL for messages.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// The bodies that were posted to `path` so far, in the order of their arrival.
+    /// The bodies posted to `path` so far, in order of arrival.
     pub fn posted_to(&self, path: &str) -> Vec<Value> {
         self.messages().into_iter().filter(|(to, _)| to == path).map(|(_, body)| body).collect()
     }
 
-    /// Everything so far, in the order of its arrival.
+    /// All messages so far, in order of arrival.
     pub fn messages(&self) -> Vec<Message> {
         self.messages.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -61,7 +61,7 @@ async fn accept(listener: TcpListener, messages: Arc<Mutex<Vec<Message>>>) {
         let messages = Arc::clone(&messages);
         tokio::spawn(async move {
             let service = service_fn(move |request| take(request, Arc::clone(&messages)));
-            // A client may hang up.
+            // A client may close the connection.
             drop(http1::Builder::new().serve_connection(TokioIo::new(stream), service).await);
         });
     }
@@ -73,7 +73,7 @@ async fn take(
 ) -> Result<Response<Full<Bytes>>, hyper::Error> {
     let path = request.uri().path().trim_start_matches('/').to_owned();
     let body = request.into_body().collect().await?.to_bytes();
-    // Anything else is kept as text, so that the test fails on it.
+    // Anything else is stored as text, so that the test fails on it.
     let body = serde_json::from_slice(&body).unwrap_or_else(|_| String::from_utf8_lossy(&body).into());
     messages.lock().unwrap_or_else(PoisonError::into_inner).push((path, body));
     // Slack's answer.

@@ -1,5 +1,4 @@
-//! A backup directory that lives through a week, as the exporter sees it: nightly runs, one of which fails, and a
-//! drill.
+//! A backup directory after one week, as the exporter sees it: nightly runs, one with a failure, and a drill.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use qdrant_backup_shared::operation::{Operation, Outcome};
@@ -11,11 +10,11 @@ use crate::directory::{Directory, name};
 use crate::exporter::{Exporter, now};
 use crate::history::History;
 
-/// The collections with their points at the end.
+/// The collections and their numbers of points at the end of the week.
 const COLLECTIONS: &[(&str, u64)] =
     &[("products", 84_200_000), ("support_tickets", 41_300_000), ("wiki pages", 9_120_000)];
 
-/// The one that fails.
+/// The collection that fails.
 const FAILING: &str = "support_tickets";
 
 /// Days before the last run on which one collection failed.
@@ -24,12 +23,12 @@ const BAD_NIGHT: i64 = 3;
 /// Days before the last run of the restore drill.
 const DRILL: i64 = 5;
 
-/// Days of backups that are kept.
+/// How many days backups are kept.
 const KEPT: i64 = 7;
 
 const DAY: f64 = 86_400.0;
 
-/// A week, and the directory and the status that it left.
+/// The directory and the status after the week.
 pub struct Week {
     place: Directory,
     status: Status,
@@ -37,7 +36,7 @@ pub struct Week {
 }
 
 impl Week {
-    /// Adds answers of an exporter of `place` to `history`: a good week that ended two hours ago, up to `until`.
+    /// Adds the exporter's answers for `place` to `history`: a good week that ended two hours ago, up to `until`.
     pub fn lived(place: Directory, exporter: &Exporter, history: &mut History, until: DateTime<Utc>) -> Self {
         let last = BackupId::at(now() - TimeDelta::hours(2)).time();
         let mut status = Status::new("0.1.0".to_owned(), "backup-host".to_owned());
@@ -128,7 +127,7 @@ fn back_up(place: &Directory, collection: &str, at: DateTime<Utc>, points: u64) 
     place.verify(collection, id, &[(Level::Archive, CheckOutcome::Passed)]);
 }
 
-/// Enters in the status that an operation has ended.
+/// Records in the status that an operation has ended.
 fn ended(status: &mut Status, operation: Operation, at: DateTime<Utc>, seconds: f64, outcome: Outcome) {
     let entry = status.operations.entry(operation).or_default();
     entry.last_attempt_at = Some(at);
@@ -146,7 +145,7 @@ fn ended(status: &mut Status, operation: Operation, at: DateTime<Utc>, seconds: 
     entry.last_outcome = Some(outcome);
 }
 
-/// They grow by a thirtieth in two weeks.
+/// Collections grow by a thirtieth in two weeks.
 fn points_then(points: u64, days: i64) -> u64 {
     points * (440 - days.unsigned_abs()) / 440
 }

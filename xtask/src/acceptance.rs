@@ -1,7 +1,8 @@
-//! `cargo xtask acceptance`: the acceptance of the task that the project began with, each point with commands and their output
-//! as they ran here, written to docs/Basic_Backup_Configuration_Results.md.
+//! `cargo xtask acceptance`: the acceptance test of the project's original task. Runs the commands for each point and
+//! writes them with their output to docs/Basic_Backup_Configuration_Results.md.
 //!
-//! In `cargo xtask test` all of it runs again: each command must end as it says, and the document must have the same commands.
+//! `cargo xtask test` runs it again: each command must end as expected, and the document must contain the same
+//! commands.
 
 use std::{
     path::PathBuf,
@@ -16,13 +17,13 @@ use crate::{
 
 #[derive(clap::Args)]
 pub(crate) struct Opts {
-    /// Change nothing; fail when a command does, or the document has other commands
+    /// Change nothing; fail if a command fails or the document contains other commands
     #[arg(long)]
     check: bool,
 }
 
 const DOCUMENT: &str = "docs/Basic_Backup_Configuration_Results.md";
-/// How many lines of one command's output are shown.
+/// Maximum number of output lines to show per command.
 const SHOWN_LINES: usize = 30;
 
 /// One point of the task.
@@ -32,8 +33,7 @@ struct Point {
     commands: &'static [&'static str],
 }
 
-/// The task's points, in its order. Each is a shell line; the paths are the documented ones, and are replaced by temporary
-/// ones while it runs.
+/// The task's points in order, each with shell lines. The documented paths are replaced by temporary ones.
 const POINTS: &[Point] = &[
     Point {
         title: "Directories and configuration",
@@ -147,7 +147,7 @@ paths and addresses were replaced by those of a usual installation. Long outputs
 directories, typed everything: here root. A real Qdrant 1.18.3 printed the same, except for numbers, times, and the line about Qdrant's own disk.
 ";
 
-/// Two servers, and a directory in the place of `/opt/qdrant`.
+/// Two servers, and a directory that stands for `/opt/qdrant`.
 struct Site {
     source: Serving,
     test: Serving,
@@ -168,7 +168,7 @@ impl Site {
         })
     }
 
-    /// What is documented, and what stands for it here.
+    /// Documented paths and URLs, and their replacements.
     fn names(&self) -> [(&'static str, String); 3] {
         [
             ("/opt/qdrant", self.directory.path().display().to_string()),
@@ -177,7 +177,7 @@ impl Site {
         ]
     }
 
-    /// Runs a documented line and gives what it printed, both streams in the order in which they came.
+    /// Runs a documented line and returns its output, with both streams in order.
     fn run(&self, line: &str) -> Result<String> {
         let here = self
             .names()
@@ -205,7 +205,7 @@ impl Site {
         Ok(self.documented(&said))
     }
 
-    /// The output as an installation in the usual place would give it.
+    /// The output with the documented paths.
     fn documented(&self, said: &str) -> String {
         let names = self.names();
         let said = names
@@ -215,7 +215,7 @@ impl Site {
     }
 }
 
-/// The first lines, with as many as were left out named.
+/// The first lines, and a note how many were omitted.
 fn shortened(output: &str) -> String {
     let lines: Vec<&str> = output.lines().map(str::trim_end).collect();
     let mut text: String = lines.iter().take(SHOWN_LINES).map(|line| format!("{line}\n")).collect();

@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: measurements, printed as Markdown. Nothing here asserts a time.
+//! `cargo xtask bench`: benchmarks that print Markdown. No times are asserted.
 
 mod backup;
 mod cluster;
@@ -28,26 +28,26 @@ pub(crate) struct Opts {
 
 #[derive(Subcommand)]
 enum Benchmark {
-    /// A whole backup, beside curl into a file, a hash, gzip, pigz and zstd
+    /// A complete backup, compared with curl into a file, a hash, gzip, pigz and zstd
     Backup(lab::Scale),
-    /// A check of a stored backup, beside hashing its plain snapshot
+    /// Verification of a stored backup, compared with hashing its plain snapshot
     Verify(lab::Scale),
-    /// A restore, beside uploading its plain snapshot with curl
+    /// A restore, compared with uploading the plain snapshot with curl
     Restore(lab::Scale),
-    /// A backup of six shards on three nodes, beside six times curl
+    /// A backup of six shards on three nodes, compared with six calls of curl
     Cluster(lab::Scale),
-    /// A first copy into a restic repository, beside gunzip and restic by hand; its calls of restic take a second or two of their
-    /// own, so that only a size of 1GiB or more says something
+    /// A first copy to a restic repository, compared with gunzip and restic by hand; the runner's own restic calls
+    /// take a second or two, so the result is only meaningful for 1GiB or more
     Offsite(lab::Scale),
-    /// Scrapes of a large backup directory, beside a bare listing and node_exporter
+    /// Scrapes of a large backup directory, compared with a bare listing and node_exporter
     Exporter(exporter::Opts),
-    /// Points a second of `compare` and `export --points`, beside a scroll loop in Python
+    /// Points per second of `compare` and `export --points`, compared with a scroll loop in Python
     Points(points::Opts),
-    /// All of these but that of points, into docs/performance.md
+    /// All of these except points, written to docs/performance.md
     Table(page::Opts),
 }
 
-/// Only there to list the benchmarks.
+/// Used only to list the benchmarks.
 #[derive(clap::Parser)]
 struct Listing {
     #[command(subcommand)]
@@ -77,7 +77,7 @@ pub(crate) fn run(opts: &Opts) -> Result<()> {
     }
 }
 
-/// Measures with a snapshot of each kind that was asked for.
+/// Measures with each requested kind of snapshot.
 fn each_kind(
     opts: &lab::Scale,
     lab: impl Fn(&str, lab::Kind) -> Result<Lab>,

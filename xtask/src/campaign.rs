@@ -1,7 +1,9 @@
-//! `cargo xtask campaign`: the campaigns of faults, as every test run goes through them, and the page that says what they tried.
+//! `cargo xtask campaign`: runs the fault campaigns, which are part of every test run, and writes the page that
+//! reports them.
 //!
-//! Each campaign counts its cases and writes the counts as a file (`tests/src/campaign.rs`). Here they come into
-//! docs/reliability.md, between the marks of that campaign, as does the list of defenses that `cargo xtask mutants` takes out.
+//! Each campaign counts its cases and writes the counts to a file (`tests/src/campaign.rs`). This command inserts
+//! them into docs/reliability.md between the markers of that campaign, together with the list of defenses that
+//! `cargo xtask mutants` removes.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,13 +17,13 @@ const PAGE: &str = "docs/reliability.md";
 
 #[derive(clap::Args)]
 pub(crate) struct Opts {
-    /// Run only the tests whose names contain one of these, as in `disk` (all without a name)
+    /// Run only the tests whose names contain one of these, such as `disk` [default: all]
     #[arg(value_name = "CAMPAIGN")]
     names: Vec<String>,
-    /// Try every case, which takes hours; the page is then left alone
+    /// Run every case, which takes hours; the page is not changed
     #[arg(long, conflicts_with = "page_only")]
     full: bool,
-    /// Run no campaign; write the list of defenses anew
+    /// Run no campaign; only rewrite the list of defenses
     #[arg(long, conflicts_with = "names")]
     page_only: bool,
 }
@@ -57,7 +59,7 @@ pub(crate) fn run(opts: &Opts) -> Result<()> {
     Ok(())
 }
 
-/// A step of `cargo xtask test`: the list of defenses is current.
+/// A step of `cargo xtask test`: checks that the list of defenses is current.
 pub(crate) fn page_is_current() -> Result<()> {
     let page = read()?;
     if with_defenses(&page)? != page {
@@ -76,7 +78,7 @@ fn with_defenses(page: &str) -> Result<String> {
     filled(page, "defenses", &table)
 }
 
-/// The page with `text` between the marks of `name`.
+/// The page with `text` between the markers of `name`.
 fn filled(page: &str, name: &str, text: &str) -> Result<String> {
     let (begin, end) = (format!("<!-- counts of {name} -->\n"), format!("<!-- end of {name} -->\n"));
     let lost = || format!("{PAGE} has lost its marks for {name}");
@@ -91,7 +93,7 @@ fn list(counts: &BTreeMap<String, u64>) -> String {
     format!("| tried | cases |\n|---|---|\n{lines}")
 }
 
-/// The counts of each campaign that was run.
+/// The counts of each campaign that ran.
 fn counts(directory: &Path) -> Result<BTreeMap<String, BTreeMap<String, u64>>> {
     let mut all = BTreeMap::new();
     for entry in fs::read_dir(directory).context(directory.display())? {

@@ -1,4 +1,4 @@
-//! A program of ours or of others that runs and answers over HTTP, as long as it is wanted.
+//! A program (ours or another) that runs in the background and answers over HTTP.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -10,7 +10,7 @@ use crate::sh::{Cmd, Context, Result};
 
 const STARTS_WITHIN: Duration = Duration::from_secs(60);
 
-/// A program that answers Prometheus, killed when it is dropped.
+/// A program that Prometheus can scrape, killed when it is dropped.
 pub(crate) struct Daemon {
     pub(crate) name: String,
     address: SocketAddr,
@@ -18,7 +18,8 @@ pub(crate) struct Daemon {
 }
 
 impl Daemon {
-    /// Starts what `command` makes for a free address, and waits for the first scrape, which reads everything.
+    /// Starts the command that `command` returns for a free address, and waits for the first scrape, which reads
+    /// everything.
     pub(crate) fn start(name: &str, command: impl FnOnce(SocketAddr) -> Cmd) -> Result<Self> {
         let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
         let address = free.context("a free port")?;
@@ -36,7 +37,7 @@ impl Daemon {
         Ok(server)
     }
 
-    /// The body of the answer to a request for `path`.
+    /// The body of the answer for `path`.
     pub(crate) fn get(&self, path: &str) -> Result<String> {
         let mut stream = TcpStream::connect(self.address).context(self.address)?;
         let request = format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n");
@@ -45,10 +46,14 @@ impl Daemon {
         stream.read_to_string(&mut answer).context(self.address)?;
         let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
         let line = head.lines().next().unwrap_or_default();
-        if line.contains(" 200 ") { Ok(body.to_owned()) } else { Err(format!("{} said {line:?}", self.name)) }
+        if line.contains(" 200 ") {
+            Ok(body.to_owned())
+        } else {
+            Err(format!("{} answered {line:?}", self.name))
+        }
     }
 
-    /// The memory that it has now.
+    /// The current memory use.
     pub(crate) fn memory_bytes(&self) -> Result<u64> {
         let path = PathBuf::from(format!("/proc/{}/status", self.child.id()));
         let text = std::fs::read_to_string(&path).context(path.display())?;

@@ -1,5 +1,5 @@
-//! What Kubernetes, Compose and Prometheus say of the files in deploy/, by their own schemas and programs. That the files fit our
-//! programs and each other is what the end-to-end tests look at.
+//! Checks the files in deploy/ with the schemas and programs of Kubernetes, Compose and Prometheus. The end-to-end
+//! tests check that they match our programs and each other.
 
 use std::path::{Path, PathBuf};
 
@@ -9,13 +9,13 @@ use crate::{
 };
 
 const KUBERNETES: &str = "deploy/kubernetes";
-/// The oldest Kubernetes that has all fields (a CronJob's time zone), and the newest whose schemas there are.
+/// The oldest Kubernetes that has all fields (the time zone of a CronJob), and the newest with published schemas.
 const VERSIONS: [&str; 2] = ["1.27.1", "1.37.0"];
 const COMPOSE: &str = "deploy/docker/compose.yml";
 const PROMETHEUS: &str = "deploy/docker/prometheus.yml";
 const RULES: &str = "alerts/qdrant-backup.rules.yml";
 
-/// A step of `cargo xtask test`. Every file is judged as it is, and with the lines that it comments out for some.
+/// A step of `cargo xtask test`. Checks every file as it is, and with the optional lines uncommented.
 pub(crate) fn check_files() -> Result<()> {
     let directory = tempfile::tempdir().context("a temporary directory")?;
     kubernetes(directory.path())?;
@@ -43,7 +43,7 @@ fn kubernetes(directory: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Debian's Compose is of 2021 and knows the same format; it needs no daemon for this.
+/// Debian's Compose is from 2021 but knows the same format. This needs no daemon.
 fn compose(directory: &Path) -> Result<()> {
     tools::debian("docker-compose", "/usr/bin/docker-compose")?;
     let uncommented = uncommented(Path::new(COMPOSE), directory)?;
@@ -58,7 +58,7 @@ fn compose(directory: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The configuration of the trial's Prometheus, beside the rules as compose.yml mounts them.
+/// The Prometheus configuration of the trial setup, next to the rules as in compose.yml.
 fn prometheus(directory: &Path) -> Result<()> {
     tools::alerting()?;
     for file in [PROMETHEUS, RULES] {
@@ -67,7 +67,7 @@ fn prometheus(directory: &Path) -> Result<()> {
     Cmd::new("promtool").args(["check", "config"]).arg(directory.join("prometheus.yml")).run()
 }
 
-/// A copy of a file of the repository in `directory`, with the lines uncommented that begin with `#:`.
+/// Copies a file of the repository to `directory`, with the lines that begin with `#:` uncommented.
 #[expect(clippy::disallowed_methods, reason = "a temporary file, not a backup")]
 fn uncommented(file: &Path, directory: &Path) -> Result<PathBuf> {
     let text = workspace::read_text(file)?.ok_or_else(|| format!("{} is not text", file.display()))?;

@@ -1,5 +1,5 @@
-//! `cargo xtask fuzz`: everything that comes in from outside, fuzzed by libFuzzer with its address sanitizer, one target after the
-//! other. The ordinary tests run the same functions over the inputs that are kept in `fuzz/corpus`.
+//! `cargo xtask fuzz`: fuzzes everything that reads input from outside with libFuzzer and its address sanitizer, one
+//! target after another. The ordinary tests run the same functions on the inputs in `fuzz/corpus`.
 
 use std::path::PathBuf;
 
@@ -8,17 +8,17 @@ use crate::{
     tools, workspace,
 };
 
-/// The most that a target may take, in MiB. A decoder's window alone may be 128.
+/// Memory limit of a target in MiB. A decoder's window alone may be 128.
 const MEMORY_MIB: u32 = 512;
-/// Seconds after which one input hangs.
+/// Seconds after which an input counts as hanging.
 const HANGS_AFTER: u32 = 10;
 
 #[derive(clap::Args)]
 pub(crate) struct Opts {
-    /// How long each target is fuzzed, in minutes
+    /// How long to fuzz each target, in minutes
     #[arg(long, value_name = "N", default_value_t = 1.0)]
     minutes: f64,
-    /// Only these, by the names of the files in fuzz/fuzz_targets; without any, all of them
+    /// Only these targets, by file name in fuzz/fuzz_targets [default: all]
     #[arg(value_name = "TARGET")]
     targets: Vec<String>,
 }
@@ -29,7 +29,7 @@ pub(crate) fn run(opts: &Opts) -> Result<()> {
         return Err(format!("there is no target {unknown}; there are {}", all.join(", ")));
     }
     let cargo_fuzz = tools::cargo_fuzz()?;
-    // Outside of the repository's files: what is found lies there, and only what is worth it is kept in fuzz/corpus.
+    // Outside the repository's files: new inputs are stored here, and useful ones are copied to fuzz/corpus by hand.
     let work = workspace::target_dir()?.join("fuzz");
     let (built, seconds) = (work.join("build"), (opts.minutes * 60.0).ceil());
     for target in if opts.targets.is_empty() { &all } else { &opts.targets } {
@@ -38,7 +38,7 @@ pub(crate) fn run(opts: &Opts) -> Result<()> {
         let mut fuzz = Cmd::new(&cargo_fuzz)
             .shown_as("cargo fuzz")
             .env("RUSTUP_TOOLCHAIN", "nightly")
-            // The sanitizer keeps freed memory for a while, which must not count as a target's memory.
+            // The sanitizer keeps freed memory for a while, which must not count as memory of the target.
             .env("ASAN_OPTIONS", "quarantine_size_mb=32")
             .cwd(&workspace::root().join("fuzz"))
             .args(["run", "--target-dir"])
@@ -72,7 +72,7 @@ fn targets() -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Where inputs are to begin with, beside those that earlier runs have found.
+/// The directory of initial inputs, in addition to those that earlier runs have found.
 fn seeds(target: &str) -> Vec<PathBuf> {
     let root = workspace::root();
     let mut seeds = vec![root.join("fuzz/corpus").join(target)];
@@ -82,7 +82,7 @@ fn seeds(target: &str) -> Vec<PathBuf> {
     seeds
 }
 
-/// The longest input that is tried, in bytes: what is longer is only slower, but for snapshots.
+/// Maximum input length in bytes. Longer inputs are only slower, except for snapshots.
 fn longest(target: &str) -> u32 {
     match target {
         "snapshot" => 32 << 10,

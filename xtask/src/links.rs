@@ -1,5 +1,5 @@
-//! Links between the repository's Markdown files: the file must exist, and so must the heading after `#`.
-//! Links to other places are not followed: that would make every run depend on somebody else's server.
+//! Links between the repository's Markdown files: the file must exist, and so must the heading after `#`. External
+//! links are not checked, because every run would then depend on other servers.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -23,11 +23,11 @@ pub(crate) fn check_files() -> Result<()> {
     for line in &broken {
         println!("{line}");
     }
-    println!("{} pages looked at", pages.len());
+    println!("{} pages checked", pages.len());
     if broken.is_empty() { Ok(()) } else { Err(format!("{} broken links, shown above", broken.len())) }
 }
 
-/// Every link that leads nowhere, with its page and line. Pages are known by their path from the top, and so is what `exists`.
+/// Every broken link with its page and line. Paths of pages are relative to the repository's root, also for `exists`.
 pub(crate) fn broken_links(pages: &BTreeMap<PathBuf, String>, exists: impl Fn(&Path) -> bool) -> Vec<String> {
     let mut broken = Vec::new();
     for (page, text) in pages {
@@ -40,8 +40,8 @@ pub(crate) fn broken_links(pages: &BTreeMap<PathBuf, String>, exists: impl Fn(&P
     broken
 }
 
-/// The text of a page whose links are to lead elsewhere: `place` says where a file of the repository is, as seen from the
-/// page's new place, or nothing where only the words are to stay. Links within the page and to other servers stay.
+/// The text of a page with changed links: `place` returns the new link to a file of the repository, or None to keep
+/// only the text. Links within the page and to other servers stay.
 pub(crate) fn rewritten(
     page: &Path,
     text: &str,
@@ -66,14 +66,14 @@ pub(crate) fn rewritten(
     Ok(lines.join("\n"))
 }
 
-/// The line with the text of the link to `target`, but not the link.
+/// The line with the text of the link to `target`, without the link.
 fn without_link(line: &str, target: &str) -> String {
     let Some((before, after)) = line.split_once(&format!("]({target})")) else { return line.to_owned() };
     let Some((before, text)) = before.rsplit_once('[') else { return line.to_owned() };
     format!("{before}{text}{after}")
 }
 
-/// What is wrong with a link, if anything.
+/// What is wrong with a link, or None.
 fn fault(
     page: &Path,
     target: &str,
@@ -93,14 +93,14 @@ fn fault(
     (!anchors(text).iter().any(|known| known == anchor)).then(|| "no such heading".to_owned())
 }
 
-/// Whether the link begins with a scheme, such as `https:` or `mailto:`.
+/// Whether the link begins with a scheme such as `https:` or `mailto:`.
 fn is_elsewhere(target: &str) -> bool {
     target.split_once(':').is_some_and(|(scheme, _)| {
         scheme.len() > 1 && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
     })
 }
 
-/// The path from the top of the repository, or nothing when it lies outside.
+/// The path relative to the repository's root. None if it is outside.
 fn resolve(page: &Path, link: &str) -> Option<PathBuf> {
     if link.is_empty() {
         return Some(page.to_owned());
@@ -125,7 +125,7 @@ fn resolve(page: &Path, link: &str) -> Option<PathBuf> {
     Some(resolved)
 }
 
-/// The lines that are not in a fenced code block, numbered, with code spans blanked out.
+/// The lines outside fenced code blocks with their numbers, with code spans blanked out.
 fn prose_lines(text: &str) -> impl Iterator<Item = (usize, String)> {
     let mut fence: Option<String> = None;
     (1..).zip(text.lines()).filter_map(move |(number, line)| {
@@ -183,7 +183,7 @@ fn first_word(text: &str, end: char) -> Option<String> {
     (!target.is_empty()).then(|| target.to_owned())
 }
 
-/// The anchors of a page as forges make them from headings, and those written as `<a id="...">`.
+/// The anchors of a page: those that Git forges generate from headings, and `<a id="...">`.
 pub(crate) fn anchors(text: &str) -> Vec<String> {
     let mut seen: HashMap<String, usize> = HashMap::new();
     let mut anchors = Vec::new();
@@ -194,7 +194,7 @@ pub(crate) fn anchors(text: &str) -> Vec<String> {
                 prose.split(mark).skip(1).filter_map(|rest| rest.split('"').next()).map(str::to_owned),
             );
         }
-        // The heading itself is read with its code spans, whose words are part of the anchor.
+        // The heading itself is read with its code spans, because their words are part of the anchor.
         let line = lines.get(number - 1).copied().unwrap_or_default();
         let level = line.chars().take_while(|c| *c == '#').count();
         if (1..=6).contains(&level)

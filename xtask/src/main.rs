@@ -1,4 +1,4 @@
-//! The project's own commands, run as `cargo xtask <command>`. One file a command.
+//! The project's own commands, run as `cargo xtask <command>`. Each command has its own file.
 
 mod acceptance;
 mod alerts;
@@ -39,31 +39,31 @@ struct Opts {
 enum Command {
     /// Run everything that CI runs, stopping at the first failure
     Test(test::Opts),
-    /// Show the programs at work against a stand-in Qdrant (or QDRANT_URL), and prove what they wrote
+    /// Demonstrate the programs with a stand-in Qdrant (or QDRANT_URL), and verify their files independently
     Demo(demo::Opts),
     /// Write the JSON Schemas of the file formats to docs/schema/
     Schema(schema::Opts),
-    /// Write the table of keys and the example of docs/configuration.md from the declarations of the settings
+    /// Write the table of keys and the example in docs/configuration.md
     Settings(pages::Opts),
     /// Write docs/metrics.md from the exporter's table of metrics
     Metrics(pages::Opts),
-    /// Check everything under alerts/, and that the rules' tests notice each change of a rule
+    /// Check everything under alerts/, and that the rule tests detect each change of a rule
     Alerts(alerts::Opts),
-    /// Run the acceptance of the original task, and write what it printed to docs/
+    /// Run the acceptance test of the original task, and write its output to docs/
     Acceptance(acceptance::Opts),
-    /// Check the dashboard with Grafana's own libraries (480 MB from npm), and draw docs/images/dashboard.png
+    /// Check the dashboard with Grafana's own libraries (480 MB from npm), and render docs/images/dashboard.png
     Dashboard,
-    /// Run the campaigns of faults, and write their counts into docs/reliability.md
+    /// Run the fault campaigns, and write their counts to docs/reliability.md
     Campaign(campaign::Opts),
-    /// Take out one defense after the other, and check that the campaigns notice
+    /// Remove one defense at a time, and check that the campaigns detect it
     Mutants(mutants::Opts),
     /// Run a benchmark; without a name, list them
     Bench(bench::Opts),
-    /// Let everything happen at once for a while, with faults and kills, and see that nothing is lost
+    /// Run backups, restores, faults and kills all at once for a while, and check that nothing is lost
     Soak(soak::Opts),
-    /// Fuzz what reads input from outside, with cargo-fuzz and a nightly toolchain
+    /// Fuzz the code that reads input from outside, with cargo-fuzz and a nightly toolchain
     Fuzz(fuzz::Opts),
-    /// Build what is shipped: a tarball, a Debian package, SHA256SUMS
+    /// Build the release files: a tarball, a Debian package, SHA256SUMS
     Dist(dist::Opts),
 }
 

@@ -1,4 +1,4 @@
-//! Pages of the documentation that are written from the code: `cargo xtask settings`, `cargo xtask metrics`.
+//! Documentation pages that are generated from the code: `cargo xtask settings`, `cargo xtask metrics`.
 
 use qdrant_backup_shared::config_file::reference;
 
@@ -12,7 +12,7 @@ const METRICS: &str = "docs/metrics.md";
 
 #[derive(clap::Args)]
 pub(crate) struct Opts {
-    /// Change nothing; fail when the page is not what would be written
+    /// Change nothing; fail if the page is not current
     #[arg(long)]
     check: bool,
 }
@@ -23,7 +23,7 @@ pub(crate) fn settings(opts: &Opts) -> Result<()> {
     page(opts, SETTINGS, "settings", &text)
 }
 
-/// The table at the end of the page, from the exporter's own.
+/// The table at the end of the page, from the exporter's own table.
 pub(crate) fn metrics(opts: &Opts) -> Result<()> {
     let example =
         ["run", "--quiet", "--locked", "--package", "qdrant-backup-exporter", "--example", "reference"];

@@ -9,7 +9,7 @@ use crate::{
 
 #[derive(clap::Args)]
 pub(crate) struct Opts {
-    /// Change nothing; fail when docs/schema/ is not what would be written
+    /// Change nothing; fail if docs/schema/ is not current
     #[arg(long)]
     check: bool,
 }
@@ -21,7 +21,7 @@ pub(crate) fn run(opts: &Opts) -> Result<()> {
     if opts.check { check(&directory, &schemas) } else { write(&directory, &schemas) }
 }
 
-/// The schema of the exporter's own answer, which xtask does not link.
+/// The schema of the exporter's answer, which xtask does not link.
 fn exporter_schema() -> Result<String> {
     workspace::cargo()
         .args(["run", "--quiet", "--locked", "--package", "qdrant-backup-exporter"])
@@ -76,7 +76,7 @@ fn write(directory: &Path, schemas: &[(&str, String)]) -> Result<()> {
     Ok(())
 }
 
-/// The names of the JSON files in the directory; none when there is no directory.
+/// The names of the JSON files in the directory. Empty if the directory does not exist.
 fn json_files(directory: &Path) -> Result<Vec<String>> {
     let entries = match std::fs::read_dir(directory) {
         Ok(entries) => entries,

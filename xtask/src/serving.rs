@@ -1,4 +1,4 @@
-//! A program of ours as a running server, such as the Qdrant stand-in, stopped when it is dropped.
+//! One of our programs as a running server, such as the Qdrant stand-in, stopped when it is dropped.
 
 use std::{
     path::Path,
@@ -24,7 +24,7 @@ impl Serving {
         Self::start("the Qdrant stand-in", command)
     }
 
-    /// Starts `command`, which errors call `what`, and waits until it says where it listens.
+    /// Starts `command`, called `what` in errors, and waits until it prints its address.
     pub(crate) fn start(what: &str, command: Cmd) -> Result<Self> {
         let mut command = command.into_command();
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -42,7 +42,7 @@ impl Serving {
         Ok(serving)
     }
 
-    /// Where it listens, such as `http://127.0.0.1:40123`.
+    /// Its URL, such as `http://127.0.0.1:40123`.
     pub(crate) fn url(&self) -> &str {
         &self.url
     }

@@ -1,4 +1,4 @@
-//! Runs other programs: each command is echoed, and a failure is one line.
+//! Runs other programs: each command is printed, and a failure is one line.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -9,12 +9,12 @@ use std::{
     sync::mpsc,
 };
 
-/// What went wrong, as the one line that is printed.
+/// An error as the line that is printed.
 pub(crate) type Result<T> = std::result::Result<T, String>;
 
-/// Says what was being done when an error happened.
+/// Adds context to an error.
 pub(crate) trait Context<T> {
-    /// Puts `what` in front of the error.
+    /// Prefixes the error with `what`.
     fn context(self, what: impl Display) -> Result<T>;
 }
 
@@ -24,7 +24,7 @@ impl<T, E: Display> Context<T> for std::result::Result<T, E> {
     }
 }
 
-/// A command that is about to run, and how it is shown.
+/// A command to run, and how it is printed.
 pub(crate) struct Cmd {
     command: Command,
     shown: String,
@@ -32,8 +32,8 @@ pub(crate) struct Cmd {
 }
 
 impl Cmd {
-    /// A command that starts without the variables that `cargo run` set for this program: build scripts watch
-    /// some of them, and would run again each time `cargo xtask` and plain `cargo` take turns.
+    /// A command without the variables that `cargo run` has set for this program. Build scripts watch some of them,
+    /// and would run again each time `cargo xtask` and plain `cargo` alternate.
     pub(crate) fn new(program: impl AsRef<OsStr>) -> Self {
         let mut command = Command::new(&program);
         for (name, _) in std::env::vars_os().filter(|(name, _)| is_set_by_cargo_run(name)) {
@@ -42,7 +42,7 @@ impl Cmd {
         Self { command, shown: quoted(program.as_ref()), shown_env: String::new() }
     }
 
-    /// Shows the command under a shorter name than its path.
+    /// Prints the command with a shorter name than its path.
     pub(crate) fn shown_as(mut self, name: &str) -> Self {
         name.clone_into(&mut self.shown);
         self
@@ -59,14 +59,14 @@ impl Cmd {
         args.into_iter().fold(self, Cmd::arg)
     }
 
-    /// Sets a variable and shows it in front of the command.
+    /// Sets a variable and prints it in front of the command.
     pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.shown_env.push_str(&format!("{name}={} ", quoted(value.as_ref())));
         self.command.env(name, value);
         self
     }
 
-    /// Sets variables that were shown already.
+    /// Sets variables without printing them.
     pub(crate) fn quiet_envs(mut self, envs: &[(&str, OsString)]) -> Self {
         self.command.envs(envs.iter().map(|(name, value)| (name, value)));
         self
@@ -82,14 +82,14 @@ impl Cmd {
         self
     }
 
-    /// Echoes the command and runs it; anything but exit code 0 is an error.
+    /// Prints the command and runs it. Any exit code other than 0 is an error.
     pub(crate) fn run(mut self) -> Result<()> {
         self.echo();
         let status = self.command.stdin(Stdio::null()).status().context(self.cannot_run())?;
         self.judge(status)
     }
 
-    /// As [`Cmd::run`], and hands each line that the command prints to `each`, after printing it.
+    /// Like [`Cmd::run`], and passes each printed line to `each`.
     pub(crate) fn run_reading(mut self, mut each: impl FnMut(&str)) -> Result<()> {
         self.echo();
         self.command.stdin(Stdio::null()).stdout(Stdio::piped());
@@ -106,7 +106,7 @@ impl Cmd {
         self.judge(status)
     }
 
-    /// Runs the command silently and returns what it printed to standard output.
+    /// Runs the command silently and returns its standard output.
     pub(crate) fn read(mut self) -> Result<String> {
         let output = self.command.stdin(Stdio::null()).output().context(self.cannot_run())?;
         if output.status.success() {
@@ -117,7 +117,7 @@ impl Cmd {
         Err(format!("`{}` failed with {}: {last}", self.shown, output.status))
     }
 
-    /// The command itself, for a caller that starts it in its own way.
+    /// The command itself, for callers that start it in another way.
     pub(crate) fn into_command(self) -> Command {
         self.command
     }
@@ -135,8 +135,8 @@ impl Cmd {
     }
 }
 
-/// The lines that a running program writes. A thread reads them to the end, also when nobody wants them any more, so
-/// that the program can never block on a full pipe.
+/// The output lines of a running program. A thread reads all of them, even if nobody needs them any more, so that the
+/// program never blocks on a full pipe.
 pub(crate) fn lines_of(output: impl Read + Send + 'static) -> mpsc::Receiver<String> {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
@@ -152,7 +152,7 @@ fn is_set_by_cargo_run(name: &OsStr) -> bool {
     name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") || name == "CARGO_CRATE_NAME"
 }
 
-/// The word as a shell would need it.
+/// The word, quoted for a shell.
 fn quoted(word: &OsStr) -> String {
     let word = word.to_string_lossy();
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@,+%".contains(c);

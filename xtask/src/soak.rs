@@ -1,13 +1,14 @@
-//! `cargo xtask soak`: runs, faults, kills, restores and scrapes at once, for as long as one likes; then a full account.
+//! `cargo xtask soak`: runs, faults, kills, restores and scrapes all at once, for any length of time, followed by a
+//! complete check.
 
 use crate::{sh::Result, workspace};
 
 #[derive(clap::Args)]
 pub(crate) struct Opts {
-    /// For how long, apart from the account at the end
+    /// How long to run, without the check at the end
     #[arg(long, value_name = "N")]
     minutes: std::num::NonZeroU32,
-    /// Repeat what this seed does [default: another each time; it is printed]
+    /// Repeat a run with this seed [default: random; it is printed]
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
 }

@@ -1,8 +1,9 @@
-//! The structure of the source: which file uses which, and that nothing goes in a circle.
+//! Dependencies between source files: which file uses which, and that there are no cycles.
 //!
-//! Read from the `use` lines and paths of each crate, without tests. A `mod.rs` that only hands a name on is looked through: who
-//! uses the name uses the file that defines it. Two things are held: no circle, neither between files nor between the folders
-//! of one level, and docs/architecture.md names every module of runner and exporter, and none that is not there.
+//! They are read from the `use` lines and paths of each crate, without tests. A `mod.rs` that only re-exports a name
+//! is skipped: the user of the name depends on the file that defines it. Two rules are checked: there is no cycle
+//! between files or between the folders of one level, and docs/architecture.md names exactly the existing modules of
+//! runner and exporter.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -17,10 +18,10 @@ use crate::{
     workspace,
 };
 
-/// The crates that are looked at.
+/// The crates to check.
 const CRATES: [&str; 6] = ["shared", "runner", "exporter", "tests", "xtask", "xtask/manual"];
 
-/// A module's path from the top of its crate; empty for the top itself.
+/// A module's path from the crate root; empty for the root.
 type ModulePath = Vec<String>;
 
 /// Which module uses which.
@@ -34,13 +35,12 @@ pub(crate) fn check() -> Result<()> {
         let house = House::read(name)?;
         let arrows = house.arrows();
         arrows_in_all += arrows.values().map(BTreeSet::len).sum::<usize>();
-        faults.extend(
-            circles(&arrows).into_iter().map(|circle| format!("{name}: files in a circle: {circle}")),
-        );
+        faults
+            .extend(circles(&arrows).into_iter().map(|circle| format!("{name}: files in a cycle: {circle}")));
         for (level, arrows) in levels(&arrows) {
             let place = if level.is_empty() { name.to_owned() } else { format!("{name}, in {level}") };
             faults.extend(
-                circles(&arrows).into_iter().map(|circle| format!("{place}: modules in a circle: {circle}")),
+                circles(&arrows).into_iter().map(|circle| format!("{place}: modules in a cycle: {circle}")),
             );
         }
     }
@@ -52,25 +52,25 @@ pub(crate) fn check() -> Result<()> {
     for fault in &faults {
         println!("{fault}");
     }
-    println!("{arrows_in_all} arrows between files looked at");
-    if faults.is_empty() { Ok(()) } else { Err(format!("{} faults of structure, shown above", faults.len())) }
+    println!("{arrows_in_all} dependencies between files checked");
+    if faults.is_empty() { Ok(()) } else { Err(format!("{} structure errors, shown above", faults.len())) }
 }
 
-/// The modules of one crate.
+/// The modules of a crate.
 struct House {
     rooms: BTreeMap<ModulePath, Room>,
 }
 
-/// What one file says.
+/// The names and paths in one file.
 #[derive(Default)]
 struct Room {
-    /// Names that it hands on from elsewhere, with the path they come from.
+    /// Names that it re-exports, with their source paths.
     handed_on: BTreeMap<String, Vec<String>>,
-    /// Names that it imports for itself, with the path they come from.
+    /// Names that it imports, with their source paths.
     imported: BTreeMap<String, Vec<String>>,
-    /// Every path that it writes, as it is written.
+    /// Every path in its code.
     written: BTreeSet<Vec<String>>,
-    /// Its modules that are there for tests only.
+    /// Its test modules.
     for_tests: BTreeSet<String>,
 }
 
@@ -100,7 +100,7 @@ impl House {
         Self { rooms }
     }
 
-    /// The modules right below the top.
+    /// The top-level modules.
     fn top(&self) -> BTreeSet<String> {
         self.rooms.keys().filter_map(|path| path.first()).filter(|name| *name != "main").cloned().collect()
     }
@@ -112,12 +112,12 @@ impl House {
             let others: BTreeSet<String> = used.filter(|to| to != from).map(|to| to.join("/")).collect();
             arrows.insert(from.join("/"), others);
         }
-        // The top of a crate declares its modules and may use them; nothing else is a circle with it.
+        // The crate root declares its modules and may use them, so it is not part of a cycle.
         arrows.remove("");
         arrows
     }
 
-    /// The module that defines what a path means to somebody in the module `from`.
+    /// The module that defines a path used in the module `from`.
     fn defined_in(&self, from: &ModulePath, written: &[String], depth: usize) -> Option<ModulePath> {
         let (first, mut rest) = written.split_first()?;
         let mut at = match first.as_str() {
@@ -146,7 +146,7 @@ impl House {
             }
             rest = after;
         }
-        // A module alone is only a name; what is used of it is written with it.
+        // A module alone is only a name; the path of the used item follows it.
         None
     }
 
@@ -158,7 +158,8 @@ impl House {
         depth: usize,
     ) -> Option<ModulePath> {
         let whole: Vec<String> = source.iter().chain(rest).cloned().collect();
-        // Names that lead to each other do not compile; a name imported as itself from another crate does.
+        // Names that refer to each other do not compile, but a name may be imported from another crate under the same
+        // name.
         if depth > 16 || whole.first() == source.last() && source.len() == 1 {
             return None;
         }
@@ -218,7 +219,7 @@ impl<'ast> Visit<'ast> for Room {
         }
     }
 
-    /// Most macros take expressions; others, with their own syntax, are not looked into.
+    /// Most macros take expressions. Macros with their own syntax are not parsed.
     fn visit_macro(&mut self, called: &'ast syn::Macro) {
         let arguments = Punctuated::<syn::Expr, syn::Token![,]>::parse_terminated;
         for expression in called.parse_body_with(arguments).into_iter().flatten() {
@@ -235,7 +236,7 @@ impl<'ast> Visit<'ast> for Room {
     }
 }
 
-/// The single paths of a `use` tree, each with the name that it has from then on.
+/// The paths of a `use` tree, each with its local name.
 fn flatten(tree: &syn::UseTree, above: &mut Vec<String>, leaves: &mut Vec<(String, Vec<String>)>) {
     let with = |last: &syn::Ident, above: &[String]| -> Vec<String> {
         above.iter().cloned().chain([last.to_string()]).collect()
@@ -271,7 +272,7 @@ fn is_for_tests(attributes: &[syn::Attribute]) -> bool {
     })
 }
 
-/// `a/mod.rs` and `a.rs` are the module `a`; `lib.rs` and `main.rs` are the top.
+/// `a/mod.rs` and `a.rs` are the module `a`; `lib.rs` and `main.rs` are the crate root.
 fn module_path(file: &Path) -> Option<ModulePath> {
     let mut path: ModulePath =
         file.with_extension("").iter().map(|part| part.to_string_lossy().into_owned()).collect();
@@ -285,14 +286,14 @@ fn module_path(file: &Path) -> Option<ModulePath> {
     Some(path)
 }
 
-/// For each folder the arrows between what lies in it, a file or a folder being one thing.
+/// For each folder, the dependencies between its entries, where each file or folder counts as one.
 fn levels(arrows: &Arrows) -> BTreeMap<String, Arrows> {
     let mut levels: BTreeMap<String, Arrows> = BTreeMap::new();
     for (from, to) in arrows.iter().flat_map(|(from, all)| all.iter().map(move |to| (from, to))) {
         let from: Vec<&str> = from.split('/').collect();
         let to: Vec<&str> = to.split('/').collect();
         let shared = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
-        // A folder's own `mod.rs` and what lies in it are not two things of one level.
+        // A folder's `mod.rs` and its other files are not separate entries of one level.
         if let (Some(from_part), Some(to_part)) = (from.get(shared), to.get(shared)) {
             let level = levels.entry(from[..shared].join("/")).or_default();
             level.entry((*from_part).to_owned()).or_default().insert((*to_part).to_owned());
@@ -301,7 +302,7 @@ fn levels(arrows: &Arrows) -> BTreeMap<String, Arrows> {
     levels
 }
 
-/// The circles of a graph, each once and by its shortest way round, as `a -> b -> a`.
+/// The cycles of a graph, each once in its shortest form, as `a -> b -> a`.
 fn circles(arrows: &Arrows) -> Vec<String> {
     let mut found = Vec::new();
     let mut told: BTreeSet<&str> = BTreeSet::new();
@@ -317,7 +318,7 @@ fn circles(arrows: &Arrows) -> Vec<String> {
     found
 }
 
-/// The shortest way from a node back to itself.
+/// The shortest path from a node back to itself.
 fn way_back<'a>(arrows: &'a Arrows, start: &'a str) -> Option<Vec<&'a str>> {
     let mut reached_from: BTreeMap<&str, &str> = BTreeMap::new();
     let mut next = VecDeque::from([start]);
@@ -342,7 +343,7 @@ fn way_back<'a>(arrows: &'a Arrows, start: &'a str) -> Option<Vec<&'a str>> {
     None
 }
 
-/// The names in the first column of the tables below a heading.
+/// The names in the first column of the tables under a heading.
 fn modules_named(page: &str, heading: &str) -> BTreeSet<String> {
     let below = page.lines().skip_while(|line| !line.starts_with(heading)).skip(1);
     let rows = below.take_while(|line| !line.starts_with("## ")).filter_map(|line| line.strip_prefix("| `"));

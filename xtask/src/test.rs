@@ -10,7 +10,7 @@ use crate::{
     structure, tools, workspace,
 };
 
-/// One step: what it is called on the command line, what it claims, and how it finds out.
+/// A step: its name on the command line, what it checks, and its function.
 struct Step {
     name: &'static str,
     claim: &'static str,
@@ -21,7 +21,7 @@ const fn step(name: &'static str, claim: &'static str, run: fn() -> Result<()>) 
     Step { name, claim, run }
 }
 
-/// In this order, quick ones first. Whatever needs the built programs comes after `build`.
+/// The order of the steps, quick ones first. Steps that need the built programs come after `build`.
 const STEPS: &[Step] = &[
     step("toolchain", "the toolchain is at least the one that Cargo.toml promises", toolchain),
     step("format", "the code is formatted", format),
@@ -64,10 +64,10 @@ const STEPS: &[Step] = &[
 
 #[derive(clap::Args)]
 pub(crate) struct Opts {
-    /// Run only this step (may be given again)
+    /// Run only this step (can be repeated)
     #[arg(long, value_name = "STEP", value_parser = step_names())]
     only: Vec<String>,
-    /// Leave this step out (may be given again)
+    /// Skip this step (can be repeated)
     #[arg(long, value_name = "STEP", value_parser = step_names())]
     skip: Vec<String>,
     /// List the steps
@@ -136,7 +136,7 @@ fn toolchain() -> Result<()> {
     Ok(())
 }
 
-/// The numbers of a version, for comparing: `1.95.0-nightly` is 1, 95, 0.
+/// The numbers of a version for comparison: `1.95.0-nightly` is 1, 95, 0.
 fn version_numbers(version: &str) -> Vec<u64> {
     let release = version.split(['-', '+']).next().unwrap_or_default();
     let mut numbers: Vec<u64> = release.split('.').map(|number| number.parse().unwrap_or(0)).collect();
@@ -150,13 +150,13 @@ fn format() -> Result<()> {
     workspace::cargo().args(["fmt", "--manifest-path=fuzz/Cargo.toml", "--check"]).run()
 }
 
-/// Extended regular expressions. A letter in brackets keeps each of them from matching itself.
+/// Extended regular expressions. The letter in brackets keeps them from matching this file.
 const FORBIDDEN: &str = r"(^|[^[:alnum:]_.~}*-])(/ro[o]t/|/wo[r]k/|/tmp/w[t])
 (static|index)\.crates\.i[o]|//crates\.i[o]|pypi\.or[g]|pythonhosted\.or[g]|registry\.npmjs\.or[g]|deb\.debian\.or[g]
 (^|[^[:alnum:]_])(TOD[O]|FIXM[E])([^[:alnum:]_]|$)";
 
 fn prose() -> Result<()> {
-    // It ends with 1 when nothing matches, and with more when it could not look.
+    // It exits with 1 if nothing matches, and with a higher code on errors.
     let grep = "git grep --untracked -nIE -e \"$1\"; test $? = 1";
     Cmd::new("sh").cwd(workspace::root()).args(["-c", grep, "sh", FORBIDDEN]).run()
 }
@@ -173,11 +173,11 @@ fn scripts() -> Result<()> {
             count += 1;
         }
     }
-    println!("{count} scripts looked at");
+    println!("{count} scripts checked");
     Ok(())
 }
 
-/// The shell that a file with this first line is for; nothing when it is no shell script.
+/// The shell for a file with this first line. None if it is not a shell script.
 fn shell_of(first_line: &str, named_sh: bool) -> Option<&'static str> {
     let interpreter = first_line.strip_prefix("#!").unwrap_or_default();
     let name = interpreter.split(['/', ' ']).rfind(|word| !word.is_empty() && !word.starts_with('-'));
@@ -220,9 +220,9 @@ fn build() -> Result<()> {
 }
 
 fn tests() -> Result<()> {
-    // docs/recovery.md restores with it, and so does its test.
+    // docs/recovery.md uses it for a restore, and so does its test.
     tools::debian("curl", "/usr/bin/curl")?;
-    // The entries of `schedule` are tried with the real ones.
+    // The entries of `schedule` are tested with the real programs.
     tools::debian("cron", "/usr/sbin/cron")?;
     tools::debian("systemd", "/usr/bin/systemd-analyze")?;
     let mut counts = Counts::default();
@@ -236,7 +236,7 @@ fn tests() -> Result<()> {
     if passed == 0 { Err("no test ran".to_owned()) } else { Ok(()) }
 }
 
-/// The tests of all test programs together.
+/// The counts of all test programs together.
 #[derive(Debug, Default, PartialEq)]
 struct Counts {
     passed: u64,
@@ -245,7 +245,7 @@ struct Counts {
 }
 
 impl Counts {
-    /// Adds what a summary line such as `test result: ok. 3 passed; 0 failed; 1 ignored; …` says.
+    /// Adds the counts in a summary line such as `test result: ok. 3 passed; 0 failed; 1 ignored; …`.
     fn add(&mut self, line: &str) {
         let Some((_, summary)) = line.strip_prefix("test result: ").and_then(|rest| rest.split_once(". "))
         else {

@@ -1,4 +1,4 @@
-//! Tools that a step needs. One that is missing is installed, or the step fails; none is skipped.
+//! Tools that a step needs. A missing tool is installed, or the step fails; it is never skipped.
 
 use std::{
     path::{Path, PathBuf},
@@ -10,11 +10,11 @@ use crate::{
     workspace,
 };
 
-/// Takes 2.5 minutes to build on two cores, once a machine.
+/// Takes 2.5 minutes to build on two cores, once per machine.
 const CARGO_DENY: &str = "0.20.2";
 const CARGO_FUZZ: &str = "0.13.2";
 
-/// A component of the toolchain (`rustfmt`, `clippy`), asked for by the cargo command that it brings.
+/// A component of the toolchain (`rustfmt`, `clippy`), identified by its cargo command.
 pub(crate) fn rustup_component(component: &str, cargo_command: &str) -> Result<()> {
     if workspace::cargo().args([cargo_command, "--version"]).read().is_ok() {
         return Ok(());
@@ -22,12 +22,12 @@ pub(crate) fn rustup_component(component: &str, cargo_command: &str) -> Result<(
     Cmd::new("rustup").args(["component", "add", component]).run()
 }
 
-/// The path of cargo-deny, in the version that deny.toml was written for.
+/// The path of cargo-deny in the version that deny.toml was written for.
 pub(crate) fn cargo_deny() -> Result<PathBuf> {
     of_cargo("cargo-deny", CARGO_DENY)
 }
 
-/// The path of cargo-fuzz, and the promise that there is the toolchain that it needs.
+/// The path of cargo-fuzz. Fails unless a nightly toolchain is installed.
 pub(crate) fn cargo_fuzz() -> Result<PathBuf> {
     Cmd::new("rustup").args(["run", "nightly", "rustc", "--version"]).read().map_err(|error| {
         format!("fuzzing needs a nightly toolchain: `rustup toolchain install nightly` ({error})")
@@ -35,7 +35,7 @@ pub(crate) fn cargo_fuzz() -> Result<PathBuf> {
     of_cargo("cargo-fuzz", CARGO_FUZZ)
 }
 
-/// A program of cargo's, in exactly this version, installed beside the developer's own tools and not over them.
+/// A cargo program in exactly this version, installed separately from the developer's own tools.
 fn of_cargo(name: &str, version: &str) -> Result<PathBuf> {
     let wanted = format!("{name} {version}");
     let private = cargo_home()?.join("xtask").join(format!("{name}-{version}"));
@@ -53,7 +53,7 @@ fn of_cargo(name: &str, version: &str) -> Result<PathBuf> {
     Ok(private.join("bin").join(name))
 }
 
-/// Makes sure that the program at `path` is there, from Debian's `package`.
+/// Makes sure that the program at `path` exists, from the Debian package `package`.
 pub(crate) fn debian(package: &str, path: &str) -> Result<()> {
     static UPDATED: Once = Once::new();
     if Path::new(path).exists() {
@@ -75,37 +75,37 @@ pub(crate) fn debian(package: &str, path: &str) -> Result<()> {
     }
 }
 
-/// Python's packages that judge our files: the client library whose parser reads our OpenMetrics output, the schemas of
-/// Kubernetes, and a server of S3.
+/// Python packages that check our files: the client library that parses our OpenMetrics output, the Kubernetes
+/// schemas, and an S3 server.
 pub(crate) const JUDGES: &[&str] =
     &["prometheus_client==0.26.0", "kubernetes-validate==1.37.0", "moto[s3,server]==5.2.5"];
 
-/// A step of `cargo xtask test`: what the tests call, installed before they run.
+/// A step of `cargo xtask test`: installs the programs that the tests call.
 pub(crate) fn judges() -> Result<()> {
     alerting()?;
-    // The archive format's own tools, and what counts the runner's syncs.
+    // The tools of the archive formats, and strace, which counts the runner's syncs.
     debian("zstd", "/usr/bin/pzstd")?;
     debian("strace", "/usr/bin/strace")?;
     debian("chromium", "/usr/bin/chromium")?;
-    // Without a font the browser shows no letter.
+    // Without a font the browser renders no text.
     debian("fonts-dejavu-core", "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf")?;
-    // What copies in other places are made with, and served by.
+    // The tools that make and serve offsite copies.
     debian("restic", "/usr/bin/restic")?;
     debian("rclone", "/usr/bin/rclone")?;
     python_with(JUDGES).map(drop)
 }
 
-/// What judges the alerts.
+/// The tools that check the alerts.
 pub(crate) fn alerting() -> Result<()> {
     debian("prometheus", "/usr/bin/promtool")?;
     debian("prometheus-alertmanager", "/usr/bin/amtool")
 }
 
-/// Grafana's own models of its dashboards, as of its version 11.6. The plain name would bring those of 10.1.
+/// Grafana's models of its dashboards, for version 11.6. Without a version, pip would install those for 10.1.
 pub(crate) const FOUNDATION_SDK: &str = "grafana-foundation-sdk==1769699379!11.6.0";
 
-/// A Python of our own beside the built programs, where the tests look for it, with `packages` in these versions. Gives the
-/// directory of its programs.
+/// A Python environment next to the built programs, where the tests look for it, with `packages` in these versions.
+/// Returns the directory of its programs.
 pub(crate) fn python_with(packages: &[&str]) -> Result<PathBuf> {
     let directory = workspace::bin_dir("python")?;
     let programs = directory.join("bin");
@@ -116,14 +116,14 @@ pub(crate) fn python_with(packages: &[&str]) -> Result<PathBuf> {
         println!("{}", packages.join(", "));
         return Ok(programs);
     }
-    // Debian's Python has no module for environments of its own without this package.
+    // Debian's Python has no venv module without this package.
     debian("python3-venv", "/usr/share/doc/python3-venv")?;
     Cmd::new("python3").args(["-m", "venv"]).arg(&directory).run()?;
     Cmd::new(&python).args(["-m", "pip", "install", "--quiet"]).args(packages).run()?;
     Ok(programs)
 }
 
-/// A package as it is listed: `name[extra]==1` is `name==1`.
+/// A package as pip lists it: `name[extra]==1` is `name==1`.
 fn without_extras(package: &str) -> String {
     match (package.split_once('['), package.split_once(']')) {
         (Some((name, _)), Some((_, version))) => format!("{name}{version}"),

@@ -1,4 +1,4 @@
-//! Drawing a directory with its sizes.
+//! Draws a directory with sizes.
 
 use std::path::Path;
 
@@ -18,12 +18,12 @@ enum Kind {
     Other { what: String },
 }
 
-/// The directory as a drawing, one line an entry, in order of name.
+/// The directory as a tree, one line per entry, sorted by name.
 pub(crate) fn draw(directory: &Path) -> Result<String> {
     Ok(render(&directory.display().to_string(), &read(directory)?))
 }
 
-/// The bytes of all files below a directory.
+/// The total size of all files below a directory.
 pub(crate) fn size_bytes(directory: &Path) -> Result<u64> {
     fn sum(entries: &[Entry]) -> u64 {
         let size = |entry: &Entry| match &entry.kind {
@@ -36,7 +36,7 @@ pub(crate) fn size_bytes(directory: &Path) -> Result<u64> {
     Ok(sum(&read(directory)?))
 }
 
-/// The size in the largest binary unit that leaves a number of at least one.
+/// The size in the largest binary unit in which it is at least one.
 pub(crate) fn human_size(size_bytes: u64) -> String {
     const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
     if size_bytes < 1024 {

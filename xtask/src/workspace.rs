@@ -1,4 +1,4 @@
-//! Where things are: the repository, its files, and the directory that cargo builds into.
+//! Paths: the repository, its files, and the directory that cargo builds into.
 
 use std::path::{Path, PathBuf};
 
@@ -6,18 +6,18 @@ use serde_json::Value;
 
 use crate::sh::{Cmd, Context, Result};
 
-/// The top of the repository.
+/// The root directory of the repository.
 pub(crate) fn root() -> &'static Path {
     let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
     xtask.parent().unwrap_or(xtask)
 }
 
-/// A cargo command at the top of the repository.
+/// A cargo command in the root directory.
 pub(crate) fn cargo() -> Cmd {
     Cmd::new("cargo").cwd(root())
 }
 
-/// What cargo knows about the workspace's own packages.
+/// Cargo's metadata about the workspace's own packages.
 pub(crate) fn metadata() -> Result<Value> {
     let text = cargo().args(["metadata", "--no-deps", "--format-version", "1", "--locked"]).read()?;
     serde_json::from_str(&text).context("what cargo metadata prints")
@@ -30,12 +30,12 @@ pub(crate) fn target_dir() -> Result<PathBuf> {
     Ok(PathBuf::from(target))
 }
 
-/// The directory that holds the programs built with a profile (`debug`, `release`, `dist`).
+/// The directory of the programs built with a profile (`debug`, `release`, `dist`).
 pub(crate) fn bin_dir(profile: &str) -> Result<PathBuf> {
     Ok(target_dir()?.join(profile))
 }
 
-/// Every file that is in the repository or could be committed, relative to the top, in order.
+/// Every file that is in the repository or could be committed, as a relative path, sorted.
 pub(crate) fn files() -> Result<Vec<PathBuf>> {
     let listed = Cmd::new("git")
         .cwd(root())
@@ -49,7 +49,7 @@ pub(crate) fn files() -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// The contents of a file of the repository, or nothing when it is not text.
+/// The contents of a file of the repository. None if it is not text.
 pub(crate) fn read_text(file: &Path) -> Result<Option<String>> {
     let bytes = std::fs::read(root().join(file)).context(file.display())?;
     if bytes.contains(&0) {

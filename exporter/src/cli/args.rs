@@ -1,4 +1,4 @@
-//! The command line: the flags of every Prometheus exporter, and where the backups are.
+//! The command line: the common flags of Prometheus exporters, and the location of the backups.
 
 use std::path::PathBuf;
 
@@ -53,7 +53,7 @@ pub struct Cli {
     pub version: bool,
 }
 
-/// As Prometheus' programs name the levels.
+/// Level names as in Prometheus' programs.
 fn log_level() -> impl TypedValueParser<Value = tracing::Level> {
     PossibleValuesParser::new(["debug", "info", "warn", "error"]).try_map(|level| level.parse())
 }

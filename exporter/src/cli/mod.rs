@@ -1,4 +1,4 @@
-//! The command line, and the settings that it, the environment and `backup.yaml` give together.
+//! The command line, and the settings from command line, environment and `backup.yaml`.
 
 mod args;
 mod settings;

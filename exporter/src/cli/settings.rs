@@ -1,4 +1,5 @@
-//! Where the backups are: command line, then environment, then `backup.yaml`, then the default, as for the runner.
+//! The location of the backups: from command line, environment, `backup.yaml` or the default, in this order, as for
+//! the runner.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -13,25 +14,25 @@ use qdrant_backup_shared::text::one_line;
 use super::args::Cli;
 use crate::stop::Stop;
 
-/// Larger files are no configuration.
+/// Larger files are not configurations.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// The directories to look at.
+/// The directories to observe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Directories {
     /// The backup directory.
     pub backup: PathBuf,
     /// The directory of the status files.
     pub state: PathBuf,
-    /// What is wrong in `backup.yaml` without being of any concern here, a line each.
+    /// Problems in `backup.yaml` that do not concern the exporter, one per line.
     pub warnings: Vec<String>,
 }
 
 impl Directories {
-    /// Finds the directories. Without `--config`, the first of the `defaults` that exists is read.
+    /// Determines the directories. Without `--config`, the first existing file of `defaults` is read.
     ///
     /// # Errors
-    /// When a configuration file cannot be read or understood, or when a path is relative.
+    /// When a configuration file cannot be read or parsed, or a path is relative.
     pub fn find(
         cli: &Cli,
         environment: &BTreeMap<OsString, OsString>,
@@ -61,7 +62,7 @@ impl Directories {
     }
 }
 
-/// The flags are people's, who mean the directory they are in; files and variables are read from anywhere.
+/// Paths on the command line may be relative to the current directory; paths in files and variables may not.
 fn absolute((place, path): (&str, PathBuf)) -> Result<PathBuf, Stop> {
     let found = if place.starts_with("--") { std::path::absolute(path).ok() } else { Some(path) };
     found.filter(|path| path.is_absolute()).ok_or_else(|| {
@@ -69,8 +70,8 @@ fn absolute((place, path): (&str, PathBuf)) -> Result<PathBuf, Stop> {
     })
 }
 
-/// Reads `backup.yaml`: the one asked for, which must exist, or the first default that does. Only what it says of the
-/// directories that nobody else names (`keys`) counts; the exporter goes on watching when another key is wrong, and says so.
+/// Reads `backup.yaml`: the requested file, which must exist, or the first existing default. Only the directories
+/// that are not set elsewhere (`keys`) are used. Problems with other keys are reported, and the exporter continues.
 fn read_config(
     asked: Option<&Path>,
     defaults: &[impl AsRef<Path>],

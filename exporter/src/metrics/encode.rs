@@ -14,7 +14,8 @@ pub fn text(families: &[Family]) -> String {
     let mut text = String::new();
     match TextEncoder::new().encode_utf8(&families, &mut text) {
         Ok(()) => text,
-        // Only a family without a name or a sample is refused, and `Sheet` makes none. Without `up`, the alert fires.
+        // Only a family without a name or a sample causes an error, and `Sheet` makes none. Without `up`, the alert
+        // fires.
         Err(error) => format!("# {error}\n"),
     }
 }
@@ -47,8 +48,9 @@ fn prometheus_family(Family { metric, samples }: &Family) -> MetricFamily {
     family
 }
 
-/// The families in OpenMetrics 1.0.0, which the library does not write: as in the other format, but a counter's family is called
-/// without `_total`, quotes in a help text are escaped, and the end is marked. Writing to a string cannot fail.
+/// The families in OpenMetrics 1.0.0, which the library does not support: the same as the other format, but a
+/// counter's family has no `_total` in its name, quotes in a help text are escaped, and the end is marked. Writing to
+/// a string cannot fail.
 pub fn openmetrics(families: &[Family]) -> String {
     let mut text = String::new();
     for Family { metric, samples } in families {

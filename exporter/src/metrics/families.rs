@@ -1,4 +1,4 @@
-//! From an observation to families of samples.
+//! Converts an observation to metric families.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,15 +15,16 @@ use super::table::{self, Metric};
 use crate::build_info;
 use crate::observe::{CollectionView, Observation};
 
-/// Every metric that is known, built afresh. What is unknown is absent.
+/// Every known metric. Unknown values are absent.
 pub fn families(observation: &Observation, process: &ProcessInfo) -> Vec<Family> {
     let mut sheet = observed(observation);
     process_figures(&mut sheet, process);
     sheet.into_families()
 }
 
-/// The same for a file that another exporter reads: when it was written, because the file stays when nobody writes it any
-/// more, and nothing about this process, which is over by then; the other exporter says that of itself.
+/// The metrics for a file that another exporter reads. Includes the write time, because the file remains if nothing
+/// updates it. Contains nothing about this process, which has ended by then; the other exporter has its own process
+/// metrics.
 pub fn textfile_families(observation: &Observation) -> Vec<Family> {
     let mut sheet = observed(observation);
     sheet.add(&table::TEXTFILE, &[], time(observation.taken_at));
@@ -70,7 +71,7 @@ fn operations(sheet: &mut Sheet, status: &Status) {
     for operation in Operation::KNOWN {
         let name = operation.as_str();
         let labels = &[name];
-        // Counts of what never ran are known: none.
+        // An operation that never ran has known counts: zero.
         let history = status.operations.get(operation).unwrap_or(&nothing);
         sheet.add(&table::RUNS, labels, count(history.runs_total));
         sheet.add(&table::RUN_FAILURES, labels, count(history.failures_total));
@@ -121,7 +122,7 @@ fn collections(sheet: &mut Sheet, status: &Status) {
 fn directory(sheet: &mut Sheet, observation: &Observation) {
     let Some(directory) = &observation.directory.value else { return };
     let nothing = Arc::default();
-    // A collection that only the status knows has no backup here, and that is known.
+    // A collection that only the status contains has no backups here. This is known, so it is reported as zero.
     let mut views: BTreeMap<&CollectionName, &Arc<CollectionView>> = BTreeMap::new();
     if let Some(status) = &observation.status.value {
         views.extend(status.collections.keys().map(|collection| (collection, &nothing)));
@@ -166,7 +167,7 @@ fn backups(sheet: &mut Sheet, collection: &str, view: &CollectionView) {
     sheet.add_if(&table::NEWEST_BAD, labels, figures.newest_bad_at.map(time));
 }
 
-/// What the status says of the places for copies. Only those that are configured: a bounded set of labels.
+/// The status of the offsite places. Only configured ones: a bounded set of labels.
 fn places(sheet: &mut Sheet, status: &Status) {
     for (name, place) in &status.offsite {
         let labels = &[name.as_str()];
@@ -180,7 +181,7 @@ fn places(sheet: &mut Sheet, status: &Status) {
     }
 }
 
-/// What the records beside the backups say. That a place has no copy of a collection is known too.
+/// The copy records beside the backups. If a place has no copies of a collection, that is reported as zero too.
 fn copies(sheet: &mut Sheet, status: &Status, views: &BTreeMap<&CollectionName, &Arc<CollectionView>>) {
     for place in status.offsite.keys() {
         for (collection, view) in views {

@@ -1,4 +1,4 @@
-//! What an observation says, in the words of Prometheus.
+//! An observation as Prometheus metrics.
 
 mod encode;
 mod families;

@@ -1,31 +1,31 @@
-//! What is known of this process itself: mostly what the system says, in the metrics `process_*`, named as in Prometheus' own
-//! client libraries.
+//! Information about this process, mostly from the system, in the metrics `process_*` with the names of Prometheus'
+//! own client libraries.
 
 use std::fs;
 
-/// The figures of one process. Each is absent where the system does not tell.
+/// The values of one process. Each is absent if the system does not report it.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct ProcessInfo {
     /// Processor time used, in seconds.
     pub cpu_seconds: Option<f64>,
     /// Open file descriptors.
     pub open_fds: Option<u64>,
-    /// The most that may be open.
+    /// Maximum number of open file descriptors.
     pub max_fds: Option<u64>,
     /// Memory in use, in bytes.
     pub resident_memory_bytes: Option<u64>,
     /// Address space in use, in bytes.
     pub virtual_memory_bytes: Option<u64>,
-    /// When it was started, as a Unix time.
+    /// Start time as a Unix time.
     pub start_time_seconds: Option<f64>,
     /// Threads.
     pub threads: Option<u64>,
-    /// Whether the web configuration in force is what its files say; only the web server knows, if there is a file.
+    /// Whether the active web configuration matches its files. Known only to the web server, if there is a file.
     pub web_config: Option<bool>,
 }
 
 impl ProcessInfo {
-    /// This process, now.
+    /// The current values of this process.
     pub fn read() -> Self {
         let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
         let mut info = parse(&read("/proc/self/stat"), &read("/proc/stat"));
@@ -35,9 +35,10 @@ impl ProcessInfo {
     }
 }
 
-/// From the contents of `/proc/self/stat` and `/proc/stat`; see proc(5).
+/// Parses `/proc/self/stat` and `/proc/stat`; see proc(5).
 fn parse(process: &str, system: &str) -> ProcessInfo {
-    // The second field is the program's name in parentheses, with whatever is in it; after it comes the third.
+    // The second field is the program's name in parentheses, which may contain any characters. The third field
+    // follows it.
     let after_name = process.rsplit_once(')').map_or("", |(_, rest)| rest);
     let fields: Vec<&str> = after_name.split_ascii_whitespace().collect();
     let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();

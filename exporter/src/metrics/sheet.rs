@@ -1,4 +1,4 @@
-//! Samples on their way into families.
+//! Collects samples into families.
 
 use std::collections::BTreeMap;
 
@@ -10,13 +10,13 @@ use super::table::{self, Metric};
 /// A metric with its samples.
 #[derive(Debug, Clone)]
 pub struct Family {
-    /// Which metric.
+    /// The metric.
     pub metric: &'static Metric,
-    /// The values of its labels, in their order, and the value.
+    /// Label values in the order of the metric's labels, and the value.
     pub(super) samples: Vec<(Vec<String>, f64)>,
 }
 
-/// One family per metric of the table, in its order.
+/// One family per metric, in the order of the table.
 pub(super) struct Sheet(Vec<Family>);
 
 impl Sheet {
@@ -24,8 +24,8 @@ impl Sheet {
         Self(table::ALL.iter().map(|metric| Family { metric, samples: Vec::new() }).collect())
     }
 
-    /// Adds a sample. `labels` are the values of the metric's labels, in their order. Names come from servers: what is not
-    /// seen in one is escaped, and different names stay different series.
+    /// Adds a sample with label values in the order of the metric's labels. Names come from servers: invisible
+    /// characters are escaped so that different names stay different series.
     pub fn add(&mut self, metric: &Metric, labels: &[&str], value: f64) {
         debug_assert_eq!(metric.labels.len(), labels.len(), "{}", metric.name);
         let labels = labels.iter().map(|label| text::visible(label).into_owned()).collect();
@@ -41,7 +41,7 @@ impl Sheet {
         }
     }
 
-    /// Adds how often each kind of failure occurred to what `of` names: a bounded set of labels.
+    /// Adds how often each kind of failure occurred, for the object named by `of`: a bounded set of labels.
     pub fn add_failures(&mut self, metric: &Metric, of: &str, failures: &BTreeMap<FailureKind, u64>) {
         let mut known: BTreeMap<&str, u64> = BTreeMap::new();
         for (kind, number) in failures {
@@ -53,7 +53,7 @@ impl Sheet {
         }
     }
 
-    /// The families that have a sample.
+    /// The families with samples.
     pub fn into_families(self) -> Vec<Family> {
         self.0.into_iter().filter(|family| !family.samples.is_empty()).collect()
     }

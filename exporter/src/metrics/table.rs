@@ -1,4 +1,4 @@
-//! Every metric: name, type, labels, meaning. The table in `docs/metrics.md` is made from it.
+//! Every metric: name, type, labels, meaning. The table in `docs/metrics.md` is generated from it.
 
 /// One metric.
 #[derive(Debug, PartialEq, Eq)]
@@ -7,9 +7,9 @@ pub struct Metric {
     pub name: &'static str,
     /// Its type: `gauge`, or `counter` if it only grows.
     pub kind: &'static str,
-    /// Its labels, in the order in which values are given.
+    /// Its labels, in the order of their values.
     pub labels: &'static [&'static str],
-    /// What it means, in a line.
+    /// Its meaning, in one line.
     pub help: &'static str,
 }
 
@@ -27,7 +27,7 @@ macro_rules! metrics {
         $(pub(super) const $constant: Metric =
             Metric { name: $name, kind: stringify!($kind), labels: &[$($label),*], help: $help };)+
 
-        /// All metrics, in the order in which they are shown.
+        /// All metrics, in output order.
         pub const ALL: &[Metric] = &[$($constant),+];
     };
 }

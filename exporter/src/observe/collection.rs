@@ -1,4 +1,4 @@
-//! One collection's directory as [`Shelf`] finds it, and what is remembered so that nothing is read twice.
+//! One collection's directory as read by [`Shelf`], with a cache so that nothing is read twice.
 
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -13,12 +13,12 @@ use qdrant_backup_shared::{CollectionName, Layout};
 use super::collection_view::CollectionView;
 use super::stamp::Stamp;
 
-/// What was found in one collection's directory, and what it was found by.
+/// The contents of a collection's directory, and the stamps they were read with.
 #[derive(Debug, Default)]
 pub(super) struct Collection {
-    /// The directory as it was before it was listed, once that was long enough after its last change.
+    /// The directory's stamp before it was listed, if its last change was not too recent.
     pub stamp: Option<Stamp>,
-    /// The collection's name, once a manifest has told it.
+    /// The collection's name, once a manifest has been read.
     pub name: Option<Arc<CollectionName>>,
     /// Its backups.
     pub view: Arc<CollectionView>,
@@ -26,30 +26,31 @@ pub(super) struct Collection {
     pub orphan_bytes: u64,
     pub temporary_files: u64,
     pub problems: Vec<Unreadable>,
-    /// For each backup of the view, in the same order.
+    /// The stamps of each backup in the view, in the same order.
     read: Vec<Read>,
 }
 
-/// The files that were read of one backup, as they were then. A file that may have changed since is left out.
+/// The stamps of a backup's files when they were read. A file that may have changed since has none.
 #[derive(Debug, Clone, Copy, Default)]
 struct Read {
     manifest: Option<Stamp>,
-    /// Nothing inside: that there was none.
+    /// `Some(None)` means that there was no record.
     record: Option<Option<Stamp>>,
-    /// Of the records of all its copies, by names and stamps.
+    /// A digest of the names and stamps of all copy records.
     copies: Option<u64>,
 }
 
 impl Collection {
-    /// Whether the directory at `path` is still the one that was listed.
+    /// Whether the directory at `path` is unchanged since it was listed.
     pub fn is_unchanged(&self, path: &Path) -> bool {
         self.stamp.is_some() && Stamp::at(path).ok() == self.stamp
     }
 
-    /// Looks at every file of the directory again, and reads those that have changed since `before`. One that cannot be listed is a
-    /// problem, and remembered by nothing else, so that the next look tries it again.
+    /// Checks every file of the directory and reads those that have changed since `before`. If the directory cannot
+    /// be listed, the result has only this problem and no stamp, so that the next observation tries again.
     pub fn look(layout: &Layout, place: &Place, before: &Self, now: DateTime<Utc>) -> Self {
-        // Before the listing: a change during it moves the stamp, and the next look lists again.
+        // Taken before the listing: a change during the listing changes the stamp, and the next observation lists
+        // again.
         let stamp = Stamp::at(place.path()).ok().and_then(|stamp| stamp.settled(now));
         let directory = File::open(place.path()).ok();
         let after = Vec::with_capacity(before.read.len());
@@ -82,12 +83,12 @@ impl Collection {
     }
 }
 
-/// What is remembered of the look before, under way in the next one.
+/// The cache from the previous observation while the next one runs.
 struct Remembered<'a> {
     before: &'a Collection,
-    /// So that each stat is of one name, not of a path.
+    /// Open, so that each stat needs only a name and not a path.
     directory: Option<File>,
-    /// Where the backup that is being asked about is in `before`.
+    /// The index in `before` of the current backup.
     at: Option<usize>,
     now: DateTime<Utc>,
     after: Vec<(BackupId, Read)>,
@@ -165,7 +166,7 @@ mod tests {
 
     const MANIFEST: &str = include_str!("../../../shared/testdata/manifest-v1.json");
 
-    /// What was read, with a mark that is in no file: it stays exactly as long as nothing is read again.
+    /// Contents with a mark that is in no file. The mark remains as long as nothing is read again.
     fn marked(mut collection: Collection) -> Collection {
         let mut view = (*collection.view).clone();
         view.backups[0].points = Some(PointsCount::exact(77));

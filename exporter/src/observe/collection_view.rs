@@ -1,4 +1,4 @@
-//! One collection's backups, and the figures of them: counted once whenever they have changed, not at every scrape.
+//! One collection's backups and their statistics, which are computed after a change and not at every scrape.
 
 use std::collections::BTreeMap;
 
@@ -11,43 +11,43 @@ use qdrant_backup_shared::verification::Level;
 pub struct CollectionView {
     /// Oldest first.
     pub backups: Vec<Backup>,
-    /// Which of them is the good one with the newest data.
+    /// The index of the good backup with the newest data.
     newest: Option<usize>,
-    /// What the metrics say of them.
+    /// Statistics for the metrics.
     pub figures: Figures,
 }
 
-/// What is counted.
+/// Statistics of a collection's backups.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Figures {
     /// Good backups.
     pub good: u64,
-    /// What they take on disk, in bytes.
+    /// Their total size on disk, in bytes.
     pub good_bytes: u64,
-    /// When the oldest of them began.
+    /// When the oldest of them started.
     pub oldest_at: Option<DateTime<Utc>>,
-    /// When the newest good one began that has passed each of the known levels, in their order.
+    /// When the newest good backup started that passed each of the known levels, in their order.
     pub newest_verified_at: Vec<Option<DateTime<Utc>>>,
-    /// Backups that have passed no verification.
+    /// Backups that have not passed a verification.
     pub unverified: u64,
-    /// Backups that stand as failed.
+    /// Backups with a failed verification in effect.
     pub verification_failed: u64,
-    /// Backups of which something is missing.
+    /// Backups with missing parts.
     pub incomplete: u64,
-    /// When the newest began that failed or is incomplete.
+    /// When the newest failed or incomplete backup started.
     pub newest_bad_at: Option<DateTime<Utc>>,
-    /// The copies in other places, by the places' names.
+    /// The copies in offsite places, by name of the place.
     pub copies: BTreeMap<Box<str>, Copies>,
 }
 
 /// The copies in one place.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Copies {
-    /// How many.
+    /// The number of copies.
     pub backups: u64,
-    /// When the newest backup among them began.
+    /// When the newest copied backup started.
     pub newest_at: DateTime<Utc>,
-    /// When the newest began that was read back there and found sound.
+    /// When the newest copied backup started that was read back without finding damage.
     pub newest_checked_at: Option<DateTime<Utc>>,
 }
 
@@ -72,7 +72,7 @@ impl CollectionView {
 }
 
 impl Figures {
-    /// Counts.
+    /// Computes the statistics.
     fn of(backups: &[Backup]) -> Self {
         let mut figures = Self { newest_verified_at: vec![None; Level::KNOWN.len()], ..Self::default() };
         for backup in backups {
@@ -94,7 +94,7 @@ impl Figures {
             }
         }
         let is_incomplete = backup.condition() == Condition::Incomplete;
-        // A backup that only another place has is neither good nor bad here.
+        // A backup that exists only in an offsite place is neither good nor bad here.
         let is_here = !backup.is_offsite_only();
         let is_failed = backup.verification_failed && is_here;
         self.incomplete += u64::from(is_incomplete);

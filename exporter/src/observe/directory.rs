@@ -1,4 +1,4 @@
-//! The whole backup directory, from memory as far as it has not changed.
+//! The whole backup directory, cached as far as it has not changed.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -12,23 +12,23 @@ use super::collection::Collection;
 use super::observation::DirectoryView;
 use super::stamp::Stamp;
 
-/// Every file is looked at again after this time, because a file that is changed in place, by a failing disk or by hand, does
-/// not change its directory.
+/// Every file is checked again after this time, because a change of a file in place, by a failing disk or by hand,
+/// does not change its directory.
 const LOOK_AGAIN_AFTER: TimeDelta = TimeDelta::seconds(60);
 
-/// Reads a backup directory again and again.
+/// Reads a backup directory repeatedly.
 #[derive(Debug)]
 pub(super) struct Directory {
     layout: Layout,
     /// The collections, and the backups of configuration files.
     collections: BTreeMap<Place, Collection>,
-    /// The stamp of the directory of all collections when it was listed.
+    /// The stamp of the directory of all collections before it was listed.
     stamp: Option<Stamp>,
-    /// When every file was last looked at.
+    /// When every file was last checked.
     looked_at: Option<DateTime<Utc>>,
 }
 
-/// What one look found.
+/// The result of one observation.
 #[derive(Debug, Default)]
 pub(super) struct DirectoryLook {
     pub view: Option<Arc<DirectoryView>>,
@@ -41,8 +41,7 @@ impl Directory {
         Self { layout, collections: BTreeMap::new(), stamp: None, looked_at: None }
     }
 
-    /// Looks at the directory. Directories that have not changed are not listed again, unless it is time to look at
-    /// everything.
+    /// Observes the directory. Unchanged directories are not listed again, unless it is time to check everything.
     pub fn look(&mut self, now: DateTime<Utc>) -> DirectoryLook {
         let root = self.layout.root();
         match std::fs::metadata(root) {
@@ -60,8 +59,8 @@ impl Directory {
             return look;
         }
         let view = self.view(&mut look);
-        // Without its marker and without a backup it is somebody else's directory, or an empty mount point:
-        // nothing is known about backups, not even that there is none.
+        // A directory without a marker and without backups may belong to another program or be an empty mount point.
+        // Nothing is known about backups then, not even that there are none.
         if look.problem.is_none() || !view.collections.is_empty() {
             look.view = Some(Arc::new(view));
         }
@@ -85,9 +84,9 @@ impl Directory {
         }
     }
 
-    /// Brings everything up to date.
+    /// Updates the cache.
     fn refresh(&mut self, now: DateTime<Utc>) -> io::Result<()> {
-        // A clock that was set back must not put this off.
+        // The check must not be postponed if the clock was set back.
         let everything = self.looked_at.is_none_or(|at| now < at || now - at >= LOOK_AGAIN_AFTER);
         self.list(everything, now)?;
         for (place, collection) in &mut self.collections {
@@ -101,14 +100,15 @@ impl Directory {
         Ok(())
     }
 
-    /// Brings up to date where backups may lie. The directory of all collections is only listed when it has changed.
+    /// Updates the list of places. The directory of all collections is listed only if it has changed.
     fn list(&mut self, everything: bool, now: DateTime<Utc>) -> io::Result<()> {
         let path = self.layout.collections();
         let stamp = Stamp::at(&path).ok();
         let files = Place::files(&self.layout);
         if everything || stamp.is_none() || self.stamp != stamp {
             let listed = Place::collections(&self.layout)?;
-            // Of before the listing: a change during it moves the stamp, and the next look lists again.
+            // Taken before the listing: a change during the listing changes the stamp, and the next observation lists
+            // again.
             self.stamp = stamp.and_then(|stamp| stamp.settled(now));
             let mut known = std::mem::take(&mut self.collections);
             let kept = listed.into_iter().chain(files).map(|place| {

@@ -1,4 +1,4 @@
-//! Looking at the backup directory and the status, for whoever asks, without ever blocking a run.
+//! Observes the backup directory and the status without ever blocking a run.
 
 mod collection;
 mod collection_view;

@@ -1,4 +1,4 @@
-//! What one look found, as plain data. Metrics and the status page are made of nothing else.
+//! The result of one observation as plain data. Metrics and the status page use nothing else.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,26 +14,26 @@ use serde::Serialize;
 
 use super::collection_view::CollectionView;
 
-/// Everything that one look found.
+/// The result of one observation.
 #[derive(Debug, Clone)]
 pub struct Observation {
-    /// When the look was asked for.
+    /// When the observation was requested.
     pub taken_at: DateTime<Utc>,
-    /// What the runner says of itself. Absent before its first run.
+    /// The runner's status. Absent before its first run.
     pub status: Part<Status>,
     /// The last run that found the lock held, if there was one.
     pub last_skipped: Option<Arc<LastSkipped>>,
-    /// The last command that was refused before it began.
+    /// The last command that was refused before it started.
     pub last_refused: Option<Arc<LastRefused>>,
-    /// What is really on disk.
+    /// The contents of the disk.
     pub directory: Part<DirectoryView>,
-    /// The file system of the backup directory; neither a value nor a problem where it does not say how large it is.
+    /// The file system of the backup directory. Neither a value nor a problem if its size is not reported.
     pub storage: Part<Storage>,
-    /// Everything that exists and could not be read; their number is the metric `unreadable_files`.
+    /// All files that exist and could not be read. The metric `unreadable_files` is their number.
     pub problems: Vec<Unreadable>,
 }
 
-/// One part of a look.
+/// One part of an observation.
 ///
 /// | `value` | `problem` | meaning |
 /// |---|---|---|
@@ -43,16 +43,16 @@ pub struct Observation {
 /// | some | some | what is known, but something is wrong: no answer in time (then the last known), or no repository |
 #[derive(Debug, Clone)]
 pub struct Part<T> {
-    /// What is known.
+    /// The value, if known.
     pub value: Option<Arc<T>>,
-    /// What is wrong, in one line; nothing when all is well.
+    /// The problem in one line. None if there is none.
     pub problem: Option<String>,
-    /// How long this look took.
+    /// The duration of the observation.
     pub duration: Duration,
 }
 
 impl<T> Part<T> {
-    /// Whether this part was read, whole and in time.
+    /// Whether this part was read completely and in time.
     pub fn success(&self) -> bool {
         self.value.is_some() && self.problem.is_none()
     }
@@ -63,11 +63,11 @@ impl<T> Part<T> {
 pub struct DirectoryView {
     /// Each collection's backups.
     pub collections: BTreeMap<CollectionName, Arc<CollectionView>>,
-    /// Archives without a manifest: each may be a last copy.
+    /// Archives without a manifest. Each may be the last copy.
     pub orphan_files: u64,
     /// Their length in bytes.
     pub orphan_bytes: u64,
-    /// Temporary files: of the run that is going on, or of one that was killed.
+    /// Temporary files of the current run or of one that was killed.
     pub temporary_files: u64,
 }
 
@@ -87,8 +87,8 @@ impl Observation {
         self.status_success() && self.directory.success()
     }
 
-    /// Whether it is known what the runner says of itself. In a repository that was scanned, no status file is
-    /// knowledge as well: nothing has run yet. Where the directory could not be seen, its absence says nothing.
+    /// Whether the runner's status is known. If the repository was scanned, a missing status file is also knowledge:
+    /// nothing has run yet. If the directory was not readable, it proves nothing.
     pub fn status_success(&self) -> bool {
         let absent = self.status.value.is_none() && self.status.problem.is_none();
         self.status.success() || absent && self.directory.success()

@@ -1,4 +1,4 @@
-//! The one who looks: three parts side by side, and an answer before the deadline.
+//! The observer: reads three parts in parallel, and answers before the deadline.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,17 +12,17 @@ use super::observation::{Observation, Part, Storage};
 use super::state::{self, State, StateLook};
 use crate::worker::{Answer, Worker};
 
-/// Looks at a backup directory and its state directory. Shared by all who ask.
+/// Observes a backup directory and its state directory. Shared by all requests.
 #[derive(Debug)]
 pub struct Observer {
     state: Worker<StateLook>,
     directory: Worker<DirectoryLook>,
-    /// The room, and why it is not known.
+    /// The disk space, or the reason why it is unknown.
     storage: Worker<(Option<Arc<Storage>>, Option<String>)>,
 }
 
 impl Observer {
-    /// An observer of `backup_dir`, whose status files are in `state_dir`. Nothing is looked at yet.
+    /// An observer of `backup_dir` with status files in `state_dir`. Reads nothing yet.
     pub fn new(backup_dir: impl Into<PathBuf>, state_dir: impl Into<PathBuf>) -> Self {
         let layout = Layout::new(backup_dir, state_dir);
         let (of_state, root) = (layout.clone(), layout.root().to_owned());
@@ -33,8 +33,8 @@ impl Observer {
         }
     }
 
-    /// Looks, and answers within `deadline`. A part that has not answered by then is given as it was last
-    /// known, with a problem. Who asks while a look is under way shares the next one.
+    /// Observes, and answers within `deadline`. A part that is not ready by then has its last known value and a
+    /// problem. Requests during an observation share the next one.
     pub async fn observe(&self, now: DateTime<Utc>, deadline: Duration) -> Arc<Observation> {
         let (state, directory, storage) = tokio::join!(
             self.state.ask(now, deadline),
@@ -56,7 +56,8 @@ impl Observer {
     }
 }
 
-/// Looks with a memory that lasts from look to look. A look that panics takes it along, for it may be half of one.
+/// Runs `look` with a memory that is kept between calls. After a panic the memory is discarded, because it may be
+/// inconsistent.
 fn remembering<M, T>(
     mut make: impl FnMut() -> M,
     look: impl Fn(&mut M, DateTime<Utc>) -> T,
@@ -84,7 +85,7 @@ mod tests {
 
     const SOON: Duration = Duration::from_secs(20);
 
-    /// An observer whose directory is looked at by `directory`, and who finds nothing else.
+    /// An observer that uses `directory` for the directory and finds nothing else.
     fn of(directory: impl FnMut(DateTime<Utc>) -> DirectoryLook + Send + 'static) -> Observer {
         Observer {
             state: Worker::new(|_| StateLook::default()),
@@ -112,7 +113,7 @@ mod tests {
         assert!(hung.directory.duration >= Duration::from_millis(50));
         assert!(hung.directory.problem.as_ref().is_some_and(|problem| problem.contains("mount hang")));
         assert!(hung.storage.problem.is_none(), "the other parts are not hidden");
-        // The look that hung ends, and so does the one that is asked for now.
+        // The hung read ends, and so does the new one.
         release.send(1).unwrap();
         release.send(2).unwrap();
         let healed = look(SOON).await;

@@ -1,4 +1,4 @@
-//! What tells whether a file or directory is still the one that was looked at.
+//! Detects whether a file or directory has changed since the last observation.
 
 use std::ffi::OsStr;
 use std::io;
@@ -8,11 +8,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rustix::fd::AsFd;
 use rustix::fs::{AtFlags, Stat};
 
-/// A file whose last change is younger than this when it is looked at may change again without its time
-/// moving: file systems keep times as coarsely as 2 s. Such a file is not taken from the cache.
+/// A file that was changed more recently than this may change again without a change of its time, because file
+/// systems store times with a resolution as low as 2 s. Such a file is not taken from the cache.
 const SETTLED_AFTER: TimeDelta = TimeDelta::seconds(2);
 
-/// What the file system says of one file or directory.
+/// Metadata that identifies the state of a file or directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Stamp {
     device: u64,
@@ -33,18 +33,18 @@ impl Stamp {
         }
     }
 
-    /// The stamp, unless the file was changed so recently that it proves nothing.
+    /// The stamp, unless the last change is too recent to be reliable.
     pub fn settled(self, now: DateTime<Utc>) -> Option<Self> {
         let newest = self.modified.0.max(self.changed.0);
         (newest < (now - SETTLED_AFTER).timestamp()).then_some(self)
     }
 
-    /// The stamp of what is called `name` in `directory`, symbolic links followed.
+    /// The stamp of `name` in `directory`, following symbolic links.
     pub fn of_file(directory: impl AsFd, name: &OsStr) -> io::Result<Self> {
         Ok(Self::of(&rustix::fs::statat(directory, name, AtFlags::empty())?))
     }
 
-    /// The stamp of what is at `path`, symbolic links followed.
+    /// The stamp of `path`, following symbolic links.
     pub fn at(path: &Path) -> io::Result<Self> {
         Ok(Self::of(&rustix::fs::stat(path)?))
     }

@@ -14,7 +14,7 @@ use qdrant_backup_shared::{Layout, Status, status_journal};
 use super::observation::Storage;
 use super::stamp::Stamp;
 
-/// Reads the state directory again and again.
+/// Reads the state directory repeatedly.
 #[derive(Debug)]
 pub(super) struct State {
     layout: Layout,
@@ -23,7 +23,7 @@ pub(super) struct State {
     last_refused: Remembered<LastRefused>,
 }
 
-/// What one look found. A file that does not exist has neither a value nor a problem.
+/// The result of one read. A file that does not exist has neither a value nor a problem.
 #[derive(Debug, Default)]
 pub(super) struct StateLook {
     pub status: Option<Arc<Status>>,
@@ -33,17 +33,17 @@ pub(super) struct StateLook {
     pub problems: Vec<Unreadable>,
 }
 
-/// One file, with its journal if it has one, parsed again only when something has changed.
+/// One file, with its journal if it has one. Parsed again only after a change.
 #[derive(Debug)]
 struct Remembered<T> {
     path: PathBuf,
     journal: Option<PathBuf>,
-    /// Of both files; empty if the next look must read them again.
+    /// The stamps of both files. Empty if they must be read again next time.
     stamps: Vec<Option<Stamp>>,
     value: Option<Arc<T>>,
 }
 
-/// What was read, and what is wrong with the rest.
+/// The value, and the problem of the unreadable rest.
 type Read<T> = Result<(T, Option<ReadError>), ReadError>;
 
 impl State {
@@ -80,7 +80,7 @@ impl<T> Remembered<T> {
         problems: &mut Vec<Unreadable>,
         read: impl FnOnce(&Path) -> Read<T>,
     ) -> Option<Arc<T>> {
-        // Before the files are read: if one is replaced in between, the next look reads them again.
+        // Taken before the files are read: if one is replaced in between, the next observation reads them again.
         let files = [Some(&self.path), self.journal.as_ref()].into_iter().flatten();
         let stamps: Vec<Option<Stamp>> = files.map(|path| Stamp::at(path).ok()).collect();
         if stamps.first().is_some_and(Option::is_some) && stamps == self.stamps {
@@ -102,7 +102,7 @@ impl<T> Remembered<T> {
     }
 }
 
-/// The room on the file system of `directory`, if that says how much there is, or why it cannot be asked.
+/// The space on the file system of `directory`, if it is reported, or the reason why it cannot be read.
 pub(super) fn storage(directory: &Path) -> (Option<Arc<Storage>>, Option<String>) {
     match room(directory) {
         Ok(room) => {

@@ -1,4 +1,4 @@
-//! A small picture of the sizes of the last backups: bars, oldest left, as SVG inside the page.
+//! A bar chart of the sizes of the last backups, oldest left, as SVG inside the page.
 
 use maud::{Markup, html};
 
@@ -9,7 +9,7 @@ const HEIGHT: u64 = 32;
 const BAR: u64 = 6;
 const STEP: u64 = 8;
 
-/// How a bar looks, and what is said of it.
+/// The style of a bar, and its description.
 fn look(backup: &BackupReport) -> (&'static str, &'static str) {
     match backup.condition.as_str() {
         "good" => ("good", ""),
@@ -18,14 +18,14 @@ fn look(backup: &BackupReport) -> (&'static str, &'static str) {
     }
 }
 
-/// The picture; nothing for no backups. Its text says what it shows for whoever does not see it.
+/// The chart. Empty without backups. Its text alternative describes the same data.
 pub(super) fn sizes(history: &[BackupReport]) -> Markup {
     let Some(newest) = history.last() else { return Markup::default() };
     let sizes = || history.iter().map(|backup| backup.size_bytes);
     let (least, most) = (sizes().min().unwrap_or(0), sizes().max().unwrap_or(0));
     let bad = history.iter().filter(|backup| look(backup).0 == "bad").count();
     let width = STEP * history.len() as u64;
-    // At least a line, so that an empty backup is seen too.
+    // At least a line, so that an empty backup is visible too.
     let height = |size: u64| {
         let share = u128::from(size) * u128::from(HEIGHT) / u128::from(most.max(1));
         u64::try_from(share).unwrap_or(HEIGHT).clamp(2, HEIGHT)

@@ -1,5 +1,5 @@
-//! What a finding means and what to do, out of docs/exporter.md, on the page itself: whoever sees the page can follow its links, also
-//! where no document is installed and no other server is reached.
+//! The meaning of a finding and the recommended action, copied from docs/exporter.md to the page itself, so that its
+//! links work without installed documents and without other servers.
 
 use maud::{Markup, html};
 
@@ -7,7 +7,7 @@ use super::verdict::Kind;
 
 const DOCUMENT: &str = include_str!("../../../docs/exporter.md");
 
-/// The paragraphs about a kind; nothing when the document has none.
+/// The paragraphs about a kind. None if the document has none.
 pub(super) fn paragraphs(kind: Kind) -> Vec<Markup> {
     let heading = format!("\n### {}\n", kind.name());
     let section = DOCUMENT.split_once(&heading).map_or("", |(_, after)| after);
@@ -15,7 +15,8 @@ pub(super) fn paragraphs(kind: Kind) -> Vec<Markup> {
     section.split("\n\n").map(str::trim).filter(|text| !text.is_empty()).map(markup).collect()
 }
 
-/// A paragraph of Markdown: code spans stay, and of a link to a document its words and the document's name.
+/// Renders a paragraph of Markdown. Code spans are kept. A link to a document becomes its text and the document's
+/// name.
 fn markup(paragraph: &str) -> Markup {
     html! {
         @for (index, part) in paragraph.replace('\n', " ").split('`').enumerate() {

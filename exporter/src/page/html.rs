@@ -1,4 +1,5 @@
-//! The page: one document without outside resources, light and dark, readable on a phone and without eyes.
+//! The HTML page: one document without external resources, with light and dark colors, usable on phones and with
+//! screen readers.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -17,10 +18,10 @@ use super::words;
 
 const STYLE: &str = include_str!("style.css");
 
-/// Seconds until the page looks again.
+/// Seconds until the page reloads.
 const REFRESH: u32 = 30;
 
-/// Nothing may be loaded, run or framed; only this page's own style counts.
+/// Nothing may be loaded, run or framed; only this page's own style is allowed.
 pub fn content_security_policy() -> String {
     let style = STANDARD.encode(Sha256::digest(STYLE.as_bytes()));
     format!(
@@ -29,7 +30,7 @@ pub fn content_security_policy() -> String {
     )
 }
 
-/// The page. The metrics are at `telemetry`.
+/// The page. `telemetry` is the path of the metrics.
 pub fn html(report: &Report, telemetry: &str) -> String {
     let severity =
         if report.verdict.severity == Severity::Notice { Severity::Fine } else { report.verdict.severity };
@@ -73,17 +74,17 @@ fn word(severity: Severity) -> String {
     format!("{severity:?}").to_lowercase()
 }
 
-/// A name or message on one line, and cut.
+/// A name or message on one line, truncated.
 fn line(text: &str) -> String {
     shortened(text, 300)
 }
 
-/// `text` in a class of the style.
+/// `text` in an element with this CSS class.
 fn styled(class: &str, text: &str) -> Markup {
     html! { span class=(class) { (text) } }
 }
 
-/// How something ended, in its color.
+/// An outcome in its color.
 fn outcome(outcome: Option<&Outcome>) -> Markup {
     match outcome {
         None => html! { "–" },
@@ -96,8 +97,8 @@ fn ago(at: Option<DateTime<Utc>>, report: &Report) -> String {
     at.map_or_else(|| "never".to_owned(), |at| words::ago(at, report.taken_at))
 }
 
-/// A table. The first cell of a row is its heading, and every other one knows its column, for narrow screens where rows are
-/// cards. A column whose name begins with # has numbers.
+/// A table. The first cell of a row is its heading. Every other cell has the name of its column, for narrow screens
+/// where rows are cards. A column whose name begins with # contains numbers.
 fn table(caption: &str, columns: &[&str], rows: impl Iterator<Item = Vec<Markup>>) -> Markup {
     let columns: Vec<_> = columns
         .iter()
@@ -213,7 +214,7 @@ fn verified(newest: &BackupReport, report: &Report) -> Markup {
     }
 }
 
-/// One collection's copies in other places.
+/// The copies of a collection in offsite places.
 fn copies(collection: &CollectionReport, report: &Report) -> Markup {
     html! {
         @for (index, copies) in collection.copies.iter().enumerate() {
@@ -273,7 +274,7 @@ fn operations(report: &Report) -> Markup {
     }
 }
 
-/// The places for copies.
+/// The offsite places.
 fn places(report: &Report) -> Markup {
     let row = |place: &PlaceReport| {
         vec![
@@ -325,7 +326,7 @@ fn storage(report: &Report) -> Markup {
     }
 }
 
-/// What each kind of finding means: the links of the verdict lead here, and so to no other server.
+/// The meaning of each kind of finding. The links of the verdict lead here, so they need no other server.
 fn explanations(verdict: &Verdict) -> Markup {
     let mut kinds: Vec<Kind> = Vec::new();
     for finding in &verdict.findings {

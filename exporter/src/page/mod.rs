@@ -1,7 +1,7 @@
 //! The status page: the state of the backups in words, for people, and the same as JSON.
 //!
-//! [`Report`] is made from an observation and the time by a pure function; `verdict` judges, `html` shows. Nothing
-//! that is unknown is ever shown as fine.
+//! A pure function makes the [`Report`] from an observation and the time; `verdict` judges it and `html` renders it.
+//! Unknown values are never shown as good.
 
 mod chart;
 mod explain;

@@ -1,9 +1,9 @@
-//! Times, sizes and counts as people say them.
+//! Times, sizes and counts in words.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use qdrant_backup_shared::text::{shortened, visible};
 
-/// A length of time: `45 s`, `12 min`, `2 h`, `3 days`.
+/// A duration: `45 s`, `12 min`, `2 h`, `3 days`.
 pub(super) fn duration(seconds: f64) -> String {
     let seconds = seconds.max(0.0);
     let whole = |value: f64| format!("{:.0}", value.floor());
@@ -20,7 +20,7 @@ pub(super) fn duration(seconds: f64) -> String {
     }
 }
 
-/// How long ago something was.
+/// How long ago a time was.
 pub(super) fn ago(then: DateTime<Utc>, now: DateTime<Utc>) -> String {
     let age = now - then;
     if age < TimeDelta::seconds(-5) {
@@ -32,7 +32,7 @@ pub(super) fn ago(then: DateTime<Utc>, now: DateTime<Utc>) -> String {
     }
 }
 
-/// A moment, in UTC.
+/// A time in UTC.
 pub(super) fn moment(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
@@ -56,13 +56,13 @@ pub(super) fn bytes(size: u64) -> String {
     if value < 10.0 { format!("{value:.2} {unit}") } else { format!("{value:.1} {unit}") }
 }
 
-/// A count with its thousands apart.
+/// A count with a thousands separator.
 pub(super) fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (position, digit) in digits.chars().enumerate() {
         if position > 0 && (digits.len() - position).is_multiple_of(3) {
-            // Does not break between lines.
+            // A space that does not break lines.
             text.push('\u{a0}');
         }
         text.push(digit);
@@ -75,12 +75,12 @@ pub(super) fn number_of(number: usize, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
-/// A name that came from a server, fit for a sentence.
+/// A name from a server, escaped for a sentence.
 pub(super) fn name(name: &str) -> String {
     shortened(&visible(name), 60)
 }
 
-/// The first few names, and how many there are besides.
+/// The first few names, and how many more there are.
 pub(super) fn names<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     const SHOWN: usize = 3;
     let names: Vec<&str> = names.into_iter().collect();

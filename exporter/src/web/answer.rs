@@ -1,4 +1,4 @@
-//! Answers, and how they leave: in small pieces, so that a client that does not read holds little of them.
+//! Answers, sent in small pieces, so that a client that does not read uses little memory.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -12,13 +12,13 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::limits::Phase;
 
-/// What is handed to the connection at once.
+/// The size of a piece.
 const PIECE_BYTES: usize = 8 << 10;
 
-/// An answer before it is tied to its connection.
+/// An answer before it is bound to its connection.
 pub(super) type Answer = Response<Bytes>;
 
-/// A page of text, newline included.
+/// A text answer, including the newline.
 pub(super) fn plain(status: StatusCode, text: &str) -> Answer {
     let mut answer = Response::new(Bytes::from(format!("{text}\n")));
     *answer.status_mut() = status;
@@ -26,7 +26,7 @@ pub(super) fn plain(status: StatusCode, text: &str) -> Answer {
     answer
 }
 
-/// The usual words for a status, as Go's servers give them, and the headers that go with it.
+/// The usual text for a status, as in Go's servers, with its headers.
 pub(super) fn refusal(status: StatusCode, headers: &[(HeaderName, &'static str)]) -> Answer {
     let mut answer = plain(status, status.canonical_reason().unwrap_or("refused"));
     for (name, value) in headers {
@@ -35,7 +35,8 @@ pub(super) fn refusal(status: StatusCode, headers: &[(HeaderName, &'static str)]
     answer
 }
 
-/// The body of an answer on its way. It holds the request's turn until the client has taken all but the last pieces.
+/// The body of an answer while it is sent. It keeps the request's turn until the client has received all but the last
+/// pieces.
 pub(super) struct Pieces {
     left: Bytes,
     _turn: Option<OwnedSemaphorePermit>,
@@ -68,7 +69,7 @@ impl Body for Pieces {
         }
         let length = self.left.len().min(PIECE_BYTES);
         let piece = self.left.split_to(length);
-        // A copy: a slice would keep the whole answer in memory until the last byte has left.
+        // A copy, because a slice would keep the whole answer in memory until the last byte is sent.
         Poll::Ready(Some(Ok(Frame::data(Bytes::copy_from_slice(&piece)))))
     }
 

@@ -1,8 +1,9 @@
-//! Basic auth: who is asking, by a password that bcrypt hashed.
+//! Basic auth: identifies users by passwords with bcrypt hashes.
 //!
-//! Bcrypt is slow on purpose, so one comparison runs at a time, and few requests of an address wait for it: a flood of guesses from one address
-//! keeps out nobody else. A right password is remembered, so that a known client never waits. Wrong ones are not, so
-//! that guesses cannot push it out. Unknown users cost as much time as known ones.
+//! Bcrypt is slow on purpose, so one comparison runs at a time, and only few requests per address may wait for it: a
+//! flood of guesses from one address does not lock out others. A correct password is remembered, so that a known
+//! client never waits. Wrong ones are not, so that guesses cannot displace it. Unknown users take as much time as
+//! known ones.
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
@@ -17,28 +18,28 @@ use tokio::sync::Semaphore;
 
 use super::config::PasswordHash;
 
-/// What a comparison with an unknown user's password is made with; no password is known to fit.
+/// The hash to compare an unknown user's password with. No known password matches it.
 const NOBODY: &str = "ks8oSGYcuGv0S9Vn9XQm5.kK0cZUhqvO7FDmGB4p5aVyU2pZBFr8u";
 
-/// Requests of one address whose password is compared, or that wait for it.
+/// Maximum number of requests per address whose password is being compared or waits for that.
 const OF_ONE: usize = 4;
 
-/// What becomes of a request.
+/// The result for a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Admission {
     Admitted,
     Refused,
-    /// It was not looked at: too many requests of its address wait.
+    /// Not checked, because too many requests from its address are waiting.
     Busy,
 }
 
 /// Compares passwords.
 #[derive(Debug)]
 pub(super) struct Doorkeeper {
-    /// Makes digests mean nothing outside of this process, so that nobody can aim at one by how long comparing takes.
+    /// Makes digests unpredictable outside of this process, which prevents timing attacks on comparisons.
     salt: [u64; 2],
-    /// For each user, the last right password. The proof contains the hash that it was compared with, so a changed hash
-    /// is another proof.
+    /// The last correct password of each user. The proof includes the hash that it was compared with, so a changed
+    /// hash invalidates it.
     known: Mutex<BTreeMap<String, Proof>>,
     comparing: Arc<Semaphore>,
     waiting: Waiting,
@@ -46,10 +47,10 @@ pub(super) struct Doorkeeper {
 
 type Proof = [u8; 32];
 
-/// The addresses of the requests whose password is compared, or that wait for it.
+/// The addresses of requests whose password is being compared or waits for that.
 type Waiting = Arc<Mutex<Vec<IpAddr>>>;
 
-/// A place among them, free again when it is dropped.
+/// An entry in this list, removed on drop.
 struct Place(Waiting, IpAddr);
 
 impl Doorkeeper {
@@ -59,8 +60,8 @@ impl Doorkeeper {
         Self { salt, known: Mutex::default(), comparing, waiting }
     }
 
-    /// Whether the `Authorization` header that `client` sent names one of `users` with the right password. If there are
-    /// no users, everybody is admitted.
+    /// Whether the `Authorization` header from `client` has one of `users` with the right password. Without users,
+    /// every client is admitted.
     pub(super) async fn admits(
         &self,
         users: &BTreeMap<String, PasswordHash>,
@@ -86,7 +87,7 @@ impl Doorkeeper {
         let compared_with = hash.map_or_else(|| format!("$2b${cost:02}${NOBODY}"), str::to_owned);
         let compared = tokio::task::spawn_blocking(move || {
             let right = bcrypt::verify(password, &compared_with).unwrap_or(false);
-            // Not before: the comparison goes on if the client hangs up meanwhile.
+            // Not earlier: the comparison continues if the client disconnects.
             drop((place, turn));
             right
         });
@@ -99,7 +100,7 @@ impl Doorkeeper {
         Admission::Admitted
     }
 
-    /// Ties a password to its user and to the hash that it is compared with; a user's name has no colon.
+    /// Combines a password with its user and the hash to compare with. A user's name contains no colon.
     fn proof(&self, hash: &str, user: &str, password: &[u8]) -> Proof {
         let salt = self.salt.map(u64::to_ne_bytes).concat();
         let text = [&salt, hash.as_bytes(), &[0], user.as_bytes(), b":", password].concat();
@@ -108,7 +109,7 @@ impl Doorkeeper {
 }
 
 impl Place {
-    /// A place for a request of `client`, if not too many of its requests wait.
+    /// An entry for a request of `client`, unless too many of its requests wait.
     fn take(waiting: &Waiting, client: IpAddr) -> Option<Self> {
         let (client, mut addresses) = (household(client), lock(waiting));
         let is_free = addresses.iter().filter(|other| **other == client).count() < OF_ONE;
@@ -132,7 +133,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The address as one client: with IPv6, a household or a machine has all the addresses of a /64.
+/// The address that identifies a client. With IPv6, a household or a machine has a whole /64.
 fn household(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),
@@ -163,7 +164,7 @@ mod tests {
 
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
-    /// Whether the door opens; it is not busy.
+    /// Whether access is granted. Must not be busy.
     async fn admits(door: &Doorkeeper, users: &Users, authorization: &HeaderValue) -> bool {
         let admission = door.admits(users, Some(authorization), HERE).await;
         assert_ne!(admission, Admission::Busy);
@@ -185,7 +186,7 @@ mod tests {
         let door = Arc::new(Doorkeeper::new());
         let users = Arc::new(users("alice", "right"));
         assert!(admits(&door, &users, &basic("alice", "right")).await);
-        // Nothing is compared any more until this is given back.
+        // Blocks all comparisons until it is dropped.
         let comparing = Arc::clone(&door.comparing).acquire_owned().await.unwrap();
         let ask = |client: &str, password: &str| {
             let (door, users, client) = (Arc::clone(&door), Arc::clone(&users), client.parse().unwrap());
@@ -200,7 +201,7 @@ mod tests {
         assert!(admits(&door, &users, &basic("alice", "right")).await, "who is known waits for nobody");
         let other = ask("2001:db8:0:1::1", "wrong");
         tokio::task::yield_now().await;
-        // Who hangs up gives the place back.
+        // A client that disconnects frees its entry.
         let mut guesses = guesses.into_iter().filter(|guess| !guess.is_finished()).collect::<Vec<_>>();
         guesses[0].abort();
         assert!(guesses.remove(0).await.is_err());

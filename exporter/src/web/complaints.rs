@@ -1,4 +1,4 @@
-//! What is wrong with the files, in the log: each thing once, and again only after it was repaired.
+//! Logs problems of the files: each one once, and again only after it was fixed.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
@@ -7,12 +7,12 @@ use tracing::{info, warn};
 
 use crate::observe::Observation;
 
-/// What was wrong at the last look.
+/// The problems at the last observation.
 #[derive(Debug, Default)]
 pub(super) struct Complaints(Mutex<BTreeSet<String>>);
 
 impl Complaints {
-    /// Logs what is new in `observation`, and that everything can be read again once that is so.
+    /// Logs new problems in `observation`, and when all files are readable again.
     pub(super) fn about(&self, observation: &Observation) {
         let Observation { status, directory, storage, problems, .. } = observation;
         let parts = [&status.problem, &directory.problem, &storage.problem].into_iter().flatten();

@@ -1,4 +1,5 @@
-//! What is fuzzed of the exporter: what clients send, and the web configuration. As in the shared crate's module of this name.
+//! Fuzz targets of the exporter: client requests and the web configuration. See the module with the same name in the
+//! shared crate.
 
 #![expect(clippy::unwrap_used, reason = "a promise that is not kept ends the run")]
 
@@ -25,14 +26,14 @@ use super::routes::Routes;
 use super::server::http;
 use crate::observe::Observer;
 
-/// All of this crate.
+/// All targets of this crate.
 pub const TARGETS: &[Target] =
     &[("request", request), ("request_head", request_head), ("web_configuration", web_configuration)];
 
-/// No more of what a client sends is looked at: requests that only repeat find nothing new.
+/// Limit on a client's input, because repeated requests find nothing new.
 const REQUEST_BYTES: usize = 2 << 10;
 
-/// A web server without a network, of a directory that is not there.
+/// A web server without a network, for a directory that does not exist.
 static SITE: LazyLock<(Runtime, Arc<Gate>)> = LazyLock::new(|| {
     let nowhere = Path::new("/nonexistent/backups");
     let routes = Routes::new("/metrics".to_owned(), Observer::new(nowhere, nowhere), || DateTime::UNIX_EPOCH);
@@ -41,7 +42,7 @@ static SITE: LazyLock<(Runtime, Arc<Gate>)> = LazyLock::new(|| {
     (runtime, Arc::new(Gate::new(live, Limits::new(16, 4), routes)))
 });
 
-/// All that a client sends over one connection, up to its end.
+/// Everything that a client sends on one connection.
 pub fn request(data: &[u8]) {
     let data = data.get(..REQUEST_BYTES).unwrap_or(data);
     let (runtime, gate) = &*SITE;
@@ -54,7 +55,7 @@ pub fn request(data: &[u8]) {
             let mut answers = Vec::new();
             let (mut from, mut to) = tokio::io::split(&mut client);
             let sent = async {
-                // The server may have had enough.
+                // The server may have closed the connection.
                 let sent = to.write_all(data).await;
                 sent.and(to.shutdown().await)
             };
@@ -98,7 +99,7 @@ pub fn request_head(data: &[u8]) {
     }
 }
 
-/// A web.config.file, and after it the PEM of the files that it names.
+/// A web.config.file, followed by the PEM data of the files that it names.
 pub fn web_configuration(data: &[u8]) {
     let text = text(data);
     let (text, pem) = text.split_at(text.find("-----BEGIN ").unwrap_or(text.len()));

@@ -1,4 +1,4 @@
-//! Who is answered at all: the configuration, the password and the turns, in exporter-toolkit's order.
+//! Checks a request before it is answered: configuration, password and turns, in exporter-toolkit's order.
 
 use std::net::IpAddr;
 use std::ops::ControlFlow;
@@ -17,10 +17,10 @@ use super::config::Live;
 use super::limits::Limits;
 use super::routes::Routes;
 
-/// What Prometheus says of how long it waits.
+/// The header with Prometheus' scrape timeout.
 const SCRAPE_TIMEOUT: &str = "x-prometheus-scrape-timeout-seconds";
 
-/// Decides who is answered, and has them answered.
+/// Checks requests and passes them on.
 pub(super) struct Gate {
     live: Live,
     pub(super) limits: Limits,
@@ -33,12 +33,12 @@ impl Gate {
         Self { live, limits, door: Doorkeeper::new(), routes }
     }
 
-    /// What the next handshake needs; none where connections are plain.
+    /// The settings for the next handshake. None for plain connections.
     pub(super) async fn tls(&self) -> Option<Arc<ServerConfig>> {
         self.live.now().await.tls
     }
 
-    /// Answers one request of `client`, with the turn that it took.
+    /// Answers a request from `client`, together with the turn it holds.
     pub(super) async fn answer(
         &self,
         head: &Parts,
@@ -50,7 +50,7 @@ impl Gate {
         let (mut answer, turn) = match self.door.admits(&config.users, authorization, client).await {
             Admission::Admitted => self.routed(head, in_force.current).await,
             Admission::Refused => (refusal(StatusCode::UNAUTHORIZED, &[(WWW_AUTHENTICATE, "Basic")]), None),
-            // Too many passwords of this address are being compared.
+            // Too many passwords from this address are being compared.
             Admission::Busy => (refusal(StatusCode::TOO_MANY_REQUESTS, &[(RETRY_AFTER, "1")]), None),
         };
         for (name, value) in &config.headers {
@@ -71,17 +71,17 @@ impl Gate {
             return (plain(StatusCode::SERVICE_UNAVAILABLE, &text), None);
         };
         let left = timeout.saturating_sub(began.elapsed());
-        // In a box, so that what waits for its turn stays small.
+        // Boxed, so that a waiting request stays small.
         let answer = Box::pin(self.routes.answer(looks, left, current)).await;
         (answer.unwrap_or_else(|| refusal(StatusCode::INTERNAL_SERVER_ERROR, &[])), Some(turn))
     }
 }
 
-/// How long a look may take for this request.
+/// The maximum duration of an observation for this request.
 pub(super) fn timeout(headers: &HeaderMap) -> Duration {
-    /// How long anybody but Prometheus is thought to wait.
+    /// The assumed timeout of clients other than Prometheus.
     const DEFAULT: Duration = Duration::from_secs(10);
-    /// Kept back for the answer's way; a short time-out keeps half of itself.
+    /// Reserved for sending the answer. With a short timeout, half of it is reserved.
     const MARGIN: Duration = Duration::from_millis(500);
     let said = headers
         .get(SCRAPE_TIMEOUT)

@@ -1,4 +1,4 @@
-//! What a client may take: a place, a turn, and time. It has less time while others wait.
+//! Limits for clients: connections, turns and time. Clients have less time while others wait.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,10 +6,10 @@ use std::time::Duration;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::sleep;
 
-/// What a connection is doing.
+/// The phase of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// The client connects, agrees on TLS, and sends the head of its first request.
+    /// The client connects, negotiates TLS, and sends the head of its first request.
     Asking,
     Answering,
     Taking,
@@ -23,12 +23,12 @@ pub(super) struct Limits {
     places: Arc<Semaphore>,
     pub(super) most_turns: u32,
     turns: Arc<Semaphore>,
-    /// Rung while somebody waits for a turn.
+    /// Notified while a request waits for a turn.
     turn_wanted: Notify,
 }
 
 impl Limits {
-    /// `most_places` connections, and `most_turns` requests that are answered at once; 0 is no limit on these.
+    /// At most `most_places` connections, and at most `most_turns` requests at once; 0 means no limit on requests.
     pub(super) fn new(most_places: u32, most_turns: u32) -> Self {
         let turns = if most_turns == 0 { Semaphore::MAX_PERMITS } else { most_turns as usize };
         Self {
@@ -40,19 +40,19 @@ impl Limits {
         }
     }
 
-    /// A place for a connection, as soon as there is one.
+    /// Waits for a free place for a connection.
     pub(super) async fn place(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.places).acquire_owned().await.ok()
     }
 
-    /// Returns when there is no connection any more. There is no place from then on.
+    /// Waits until all connections are closed. After that there are no free places.
     pub(super) async fn all_gone(&self) {
         if let Ok(all) = self.places.acquire_many(self.most_places).await {
             all.forget();
         }
     }
 
-    /// A turn for a request, within `patience`: a burst of strangers does not cost Prometheus a scrape.
+    /// A turn for a request, within `patience`: a short burst of other requests does not make a scrape fail.
     pub(super) async fn turn(&self, patience: Duration) -> Option<OwnedSemaphorePermit> {
         const STEP: Duration = Duration::from_millis(250);
         let ring = async {
@@ -69,7 +69,7 @@ impl Limits {
         }
     }
 
-    /// Returns when a connection has taken too long for one of its phases.
+    /// Returns when a connection has exceeded the time for its phase.
     pub(super) async fn overdue(&self, mut phases: watch::Receiver<Phase>) {
         loop {
             let phase = *phases.borrow_and_update();
@@ -86,15 +86,15 @@ impl Limits {
         Duration::from_secs(match phase {
             Phase::Asking | Phase::Idle if crowded => 2,
             Phase::Asking => 10,
-            // Longer than any usual scrape interval, so that Prometheus' connection lasts.
+            // Longer than usual scrape intervals, so that Prometheus' connection stays open.
             Phase::Idle => 300,
-            // Longer than the longest time-out that a client can ask for.
+            // Longer than the longest timeout that a client can request.
             Phase::Answering => 120,
             Phase::Taking => 30,
         })
     }
 
-    /// Who is slow to take an answer gives up the turn when somebody else waits for one.
+    /// Returns when a client is slow to receive its answer and another request waits for its turn.
     async fn turn_needed(&self, phase: Phase) {
         if phase != Phase::Taking {
             return std::future::pending().await;

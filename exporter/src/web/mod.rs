@@ -1,7 +1,7 @@
-//! The web server: who may come in, what is asked, and the answers.
+//! The web server: access control, routes and answers.
 //!
-//! `server` accepts and serves connections, `limits` says how many there may be and how long each may take. `gate`
-//! decides who is answered, `routes` what is answered.
+//! `server` accepts and serves connections, and `limits` restricts their number and duration. `gate` decides whether
+//! a request is answered, and `routes` answers it.
 
 mod answer;
 mod auth;

@@ -1,4 +1,4 @@
-//! Which format, and whether compressed: what `Accept` and `Accept-Encoding` ask for, with their weights.
+//! Content negotiation: format and compression according to `Accept` and `Accept-Encoding` with their weights.
 
 use hyper::HeaderMap;
 use hyper::header::{ACCEPT, ACCEPT_ENCODING, HeaderName};
@@ -13,7 +13,7 @@ pub(super) enum Format {
 }
 
 impl Format {
-    /// The best of what is accepted; text where nothing that is known is.
+    /// The best accepted format. The text format if no known one is accepted.
     pub(super) fn accepted(headers: &HeaderMap) -> Self {
         let mut best = (0.0, Self::Text);
         for (value, weight) in choices(headers, &ACCEPT) {
@@ -32,7 +32,7 @@ impl Format {
         best.1
     }
 
-    /// The families in it.
+    /// The families in this format.
     pub(super) fn text(self, families: &[Family]) -> String {
         match self {
             Self::Text => metrics::text(families),
@@ -62,9 +62,9 @@ pub(super) fn accepts_gzip(headers: &HeaderMap) -> bool {
     any
 }
 
-/// The choices of a header in order, lowercase, with weights from 0 to 1. What cannot be read weighs nothing.
+/// The choices in a header in order, in lower case, with weights from 0 to 1. Invalid entries have weight 0.
 fn choices(headers: &HeaderMap, name: &HeaderName) -> Vec<(String, f32)> {
-    /// More than any client sends; a header is at most as long as a request's head anyway.
+    /// More than any client sends. The size of a request's head limits a header anyway.
     const MOST: usize = 32;
     let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
     values

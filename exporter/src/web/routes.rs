@@ -1,4 +1,4 @@
-//! What is asked: the metrics, the status page, the same as JSON, and whether the program lives.
+//! The routes: metrics, status page, the same as JSON, and liveness.
 
 use std::io::Write;
 use std::ops::ControlFlow::{self, Break, Continue};
@@ -25,17 +25,17 @@ use crate::observe::{Observation, Observer};
 use crate::page::{self, Report};
 use crate::stop::Stop;
 
-/// Renderings at once: as many as there are processors on a small machine, so that memory stays bounded.
+/// Simultaneous renderings: as many as a small machine has processors, so that memory stays bounded.
 const RENDERINGS: usize = 2;
 
 const HEALTHY: &str = "/-/healthy";
 const READY: &str = "/-/ready";
 const STATUS: &str = "/api/v1/status";
 
-/// Checks that the metrics can be at `path`. At `/`, they take the status page's place.
+/// Checks that `path` can be used for the metrics. At `/`, they replace the status page.
 ///
 /// # Errors
-/// When it is no path, or taken.
+/// When it is not a path or is already used.
 pub fn check_telemetry_path(path: &str) -> Result<(), Stop> {
     let visible = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#');
     let problem = if !path.starts_with('/') || !path.bytes().all(visible) {
@@ -48,7 +48,7 @@ pub fn check_telemetry_path(path: &str) -> Result<(), Stop> {
     Err(Stop::Configuration(format!("--web.telemetry-path: {problem}")))
 }
 
-/// What a look is for, and whether the answer may be compressed.
+/// The purpose of an observation, and whether the answer may be compressed.
 pub(super) struct Looks {
     for_whom: ForWhom,
     gzip: bool,
@@ -60,7 +60,7 @@ enum ForWhom {
     Programs,
 }
 
-/// Answers what is asked.
+/// Answers requests.
 pub(super) struct Routes {
     telemetry_path: String,
     observer: Observer,
@@ -71,7 +71,7 @@ pub(super) struct Routes {
 }
 
 impl Routes {
-    /// Routes to what `observer` sees.
+    /// Routes to the observations of `observer`.
     pub(super) fn new(telemetry_path: String, observer: Observer, clock: fn() -> DateTime<Utc>) -> Self {
         let rendering = Semaphore::new(RENDERINGS);
         let page_policy = HeaderValue::from_str(&page::content_security_policy())
@@ -79,7 +79,7 @@ impl Routes {
         Self { telemetry_path, observer, clock, complaints: Complaints::default(), rendering, page_policy }
     }
 
-    /// What a request asks for: an answer at once, or a look at the files.
+    /// What a request needs: an immediate answer, or an observation.
     pub(super) fn find(&self, head: &Parts) -> ControlFlow<Answer, Looks> {
         let for_whom = match head.uri.path() {
             path if path == self.telemetry_path => {
@@ -97,8 +97,8 @@ impl Routes {
         Continue(Looks { for_whom: for_whom?, gzip: accepts_gzip(&head.headers) })
     }
 
-    /// Looks, within `deadline`, and answers; not if rendering panics. `web_config` says whether the configuration in force
-    /// is that of the files.
+    /// Observes within `deadline` and answers; fails if rendering panics. `web_config` tells whether the active
+    /// configuration matches the files.
     pub(super) async fn answer(
         &self,
         looks: Looks,

@@ -1,4 +1,4 @@
-//! Accepts connections and serves them until the program must stop, and then waits for those that are being answered.
+//! Accepts and serves connections until the program must stop, then waits for requests in progress.
 
 use std::convert::Infallible;
 use std::io;
@@ -29,23 +29,23 @@ use super::routes::Routes;
 use crate::observe::Observer;
 use crate::stop::Stop;
 
-/// Connections at once: more than a thousand clients in one instant, and still little memory.
+/// Maximum number of connections: enough for more than a thousand simultaneous clients, with little memory.
 const MOST_CONNECTIONS: u64 = 1280;
 
-/// File descriptors that are not connections: directories, files, listeners, the log.
+/// File descriptors reserved for other uses: directories, files, listeners, the log.
 const OTHER_DESCRIPTORS: u64 = 64;
 
-/// How long requests that are being answered may take when the program must stop.
+/// Maximum time for requests in progress when the program must stop.
 const GRACE: Duration = Duration::from_secs(15);
 
-/// No head of a request is larger: 431 otherwise.
+/// Maximum size of a request's head. Larger ones get 431.
 const HEAD_BYTES: usize = 16 << 10;
 
-/// Listens on `address`, written as Prometheus does: `127.0.0.1:19854`, `[::1]:19854`, `localhost:19854`, or `:19854` for
+/// Listens on `address` in Prometheus' notation: `127.0.0.1:19854`, `[::1]:19854`, `localhost:19854`, or `:19854` for
 /// every address of the machine.
 ///
 /// # Errors
-/// When it is no address, or when the system refuses.
+/// When it is not an address, or the system refuses.
 pub async fn listen(address: &str) -> Result<TcpListener, Stop> {
     let port = address.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?)));
     let listener = match port {
@@ -54,7 +54,7 @@ pub async fn listen(address: &str) -> Result<TcpListener, Stop> {
             return Err(Stop::Failure(text));
         }
         Some(("", port)) => match TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).await {
-            // IPv6 with IPv4 inside; where the machine has no IPv6, IPv4.
+            // IPv6 including IPv4. If the machine has no IPv6, IPv4 only.
             Err(error)
                 if !matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied) =>
             {
@@ -72,7 +72,8 @@ pub async fn listen(address: &str) -> Result<TcpListener, Stop> {
 pub struct Server(Arc<Gate>);
 
 impl Server {
-    /// A server that answers by what `observer` sees, as many as `max_requests` at once, with the metrics at `telemetry_path`.
+    /// A server that answers with the observations of `observer`, at most `max_requests` at once, with the metrics at
+    /// `telemetry_path`.
     pub fn new(
         live: Live,
         telemetry_path: String,
@@ -84,8 +85,8 @@ impl Server {
         Self(Arc::new(Gate::new(live, limits, Routes::new(telemetry_path, observer, clock))))
     }
 
-    /// Accepts on `listeners` until `stop` ends, then closes idle connections and waits a while for the others. Says
-    /// whether all of them ended by themselves.
+    /// Accepts connections on `listeners` until `stop` resolves, then closes idle connections and waits for the
+    /// others for some time. Returns whether all of them ended on their own.
     pub async fn run(&self, listeners: Vec<TcpListener>, stop: impl Future<Output = ()>) -> bool {
         let (stopping, stopped) = watch::channel(false);
         let mut accepting = JoinSet::new();
@@ -100,7 +101,8 @@ impl Server {
 }
 
 async fn accept(listener: TcpListener, gate: Arc<Gate>, stop: watch::Receiver<bool>) {
-    // When every place is taken, new connections wait in the system's queue, and are refused there when that is full.
+    // If the limit is reached, new connections wait in the system's queue. If that is full too, the system refuses
+    // them.
     while let Some(place) = gate.limits.place().await {
         match listener.accept().await {
             Ok((socket, peer)) => {
@@ -111,7 +113,7 @@ async fn accept(listener: TcpListener, gate: Arc<Gate>, stop: watch::Receiver<bo
                 });
             }
             Err(error) => {
-                // Mostly too many open files, which passes; asking again at once would only burn time.
+                // Usually too many open files, which is temporary. An immediate retry would only waste CPU time.
                 warn!(err = %error, "Unable to accept a connection");
                 sleep(Duration::from_millis(100)).await;
             }
@@ -119,7 +121,7 @@ async fn accept(listener: TcpListener, gate: Arc<Gate>, stop: watch::Receiver<bo
     }
 }
 
-/// Serves `socket` until the client leaves or takes too long, or until `stop` says that everything must end.
+/// Serves `socket` until the client disconnects or takes too long, or until `stop` requires all connections to end.
 async fn serve(gate: &Arc<Gate>, socket: TcpStream, client: IpAddr, mut stop: watch::Receiver<bool>) {
     let (phase, phases) = watch::channel(Phase::Asking);
     let conversation = async {
@@ -150,7 +152,7 @@ pub(super) async fn http(
     let service = service_fn(|request: Request<Incoming>| {
         let (gate, phase) = (Arc::clone(gate), phase.clone());
         phase.send_replace(Phase::Answering);
-        // The exporter ignores the body of a request; it does not even read it.
+        // The exporter ignores the body of a request without reading it.
         let (head, _) = request.into_parts();
         async move {
             let (answer, turn) = gate.answer(&head, client).await;
@@ -158,7 +160,7 @@ pub(super) async fn http(
         }
     });
     let connection = http1::Builder::new()
-        // `limits` keeps the time: hyper would give an idle connection no more than a head.
+        // `limits` handles timeouts. hyper's own timeout would apply the limit for a head to idle connections.
         .header_read_timeout(None)
         .max_buf_size(HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), service);
@@ -170,7 +172,7 @@ pub(super) async fn http(
     connection.await.map_err(|error| error.to_string())
 }
 
-/// As many connections as the system allows, after asking for all that it would.
+/// The maximum number of connections that the system allows, after raising its limit.
 fn most_connections() -> u32 {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };

@@ -1,4 +1,4 @@
-//! What is remembered from one look to the next, and for how long.
+//! What is cached between observations, and for how long.
 
 use std::fs::OpenOptions;
 

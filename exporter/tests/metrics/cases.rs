@@ -1,4 +1,4 @@
-//! The exporter says of every directory what the catalog's own test says of it: both assert on one table.
+//! The exporter reports the same as the catalog's own test for every directory: both use one table.
 
 use chrono::TimeDelta;
 use qdrant_backup_exporter::metrics::{self, ProcessInfo};
@@ -11,7 +11,7 @@ fn number(all: &[Is], is: impl Fn(&Is) -> bool) -> usize {
     all.iter().filter(|backup| is(backup)).count()
 }
 
-/// The lines that a scrape must have.
+/// The lines that a scrape must contain.
 fn lines(case: &Case) -> Vec<String> {
     let mut lines = vec![
         format!("orphan_files {}", case.found.orphans.len()),
@@ -20,7 +20,7 @@ fn lines(case: &Case) -> Vec<String> {
         format!("unreadable_files {}", case.found.unreadable.len()),
     ];
     for (name, all) in case.found.collections {
-        // What cannot be seen is made visible, and the whole then written as a label.
+        // Invisible characters are escaped, then the text is written as a label.
         let visible = name.replace('\\', "\\\\").replace('\n', "\\n");
         let name = visible.replace('\\', "\\\\").replace('"', "\\\"");
         let mut line = |metric: &str, value: usize| {
@@ -38,7 +38,7 @@ fn lines(case: &Case) -> Vec<String> {
 fn every_directory_is_shown_as_the_table_of_the_catalog_says() {
     for case in CASES {
         let place = Watched::from((case.build)());
-        // Fresh, then settled: once read anew, once from memory, and once looked at again.
+        // Fresh, then settled: read once, taken from the cache once, and checked once more.
         for seconds in [0, 3600, 3610, 3700] {
             let seen = place.look_at(wall_clock() + TimeDelta::seconds(seconds));
             let text = metrics::text(&metrics::families(&seen, &ProcessInfo::default()));

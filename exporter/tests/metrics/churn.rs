@@ -1,4 +1,4 @@
-//! Looks while backups come and go: a listing is no instant, and must not be taken for one.
+//! Observations while backups come and go. A listing is not atomic and must not be treated as such.
 
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,7 +31,7 @@ fn no_look_during_backups_and_prunes_claims_damage() {
     let place = Watched::new();
     place.backup("docs", at("01T00:00:00"), 10);
     let layout = place.layout();
-    // So many files that no listing comes in one piece.
+    // So many files that a listing needs several system calls.
     for number in 0..3000 {
         fs::File::create(layout.collection(&name("docs")).join(format!("foreign-{number}"))).unwrap();
     }
@@ -41,7 +41,7 @@ fn no_look_during_backups_and_prunes_claims_damage() {
         let looking = scope.spawn(|| {
             let mut looks = 0_u32;
             while !done.load(Ordering::SeqCst) {
-                // In turns with files that seem fresh and files that seem long settled.
+                // Alternating between files that seem fresh and files that seem long unchanged.
                 let time = if looks.is_multiple_of(2) { now() } else { wall_clock() };
                 let seen = crate::watched::observe(observer, time);
                 assert_eq!(seen.problems, []);

@@ -1,4 +1,4 @@
-//! Places that are not as they should be: each has its answer, and none hides what is good.
+//! Damaged places: each is reported, and none hides good backups.
 
 use std::fs;
 use std::path::Path;

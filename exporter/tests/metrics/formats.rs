@@ -1,4 +1,4 @@
-//! Every format, with names whose writing is not all that is seen of them.
+//! Every format, with names that contain invisible characters.
 
 use qdrant_backup_exporter::metrics::{self, ProcessInfo};
 use qdrant_backup_exporter::page::{self, Report};
@@ -8,7 +8,7 @@ use qdrant_backup_shared::text;
 use crate::situations;
 use crate::watched::{Watched, name, now};
 
-/// Two names that a person cannot tell apart, one that moves a terminal's cursor, and one that turns text around.
+/// Two names that look the same, one that moves a terminal's cursor, and one that reverses text.
 const HOSTILE: [&str; 5] =
     ["docs", "docs\u{200b}", "docs\\u{200b}", "a\u{1b}[2J\u{85}b", "\u{202e}sdrawkcab\u{2066}"];
 
@@ -42,7 +42,7 @@ fn what_is_not_seen_in_a_name_is_escaped_wherever_the_name_is_shown() {
         let line = format!("qdrant_backup_backups{{collection=\"{label}\"}} 1\n");
         assert!(scrape.contains(&line), "no {line}\n{scrape}");
     }
-    // Programs get the names as they are.
+    // Programs get the unchanged names.
     let value: serde_json::Value = serde_json::from_str(&json).unwrap();
     let names: Vec<&str> =
         value["collections"].as_array().unwrap().iter().filter_map(|of| of["collection"].as_str()).collect();

@@ -1,4 +1,5 @@
-//! The whole of `/metrics` in eight situations, kept in `tests/golden`. `UPDATE_GOLDEN=1 cargo test` writes them anew.
+//! The complete output of `/metrics` in eight situations, stored in `tests/golden`. `UPDATE_GOLDEN=1 cargo test`
+//! rewrites the files.
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use qdrant_backup_shared::atomic;
 use crate::situations;
 use crate::watched::Watched;
 
-/// The metrics of a place, with everything that is the machine's own replaced.
+/// The metrics of a place, with machine-specific values replaced.
 pub fn families(place: &Watched) -> Vec<Family> {
     let mut observation = (*place.look()).clone();
     observation.status.duration = Duration::from_micros(500);
@@ -31,7 +32,7 @@ pub fn families(place: &Watched) -> Vec<Family> {
     metrics::families(&observation, &process)
 }
 
-/// The build's own labels replaced.
+/// Replaces the labels of the build.
 fn normalised(text: &str) -> String {
     let lines = text.lines().map(|line| {
         if line.starts_with("qdrant_backup_exporter_build_info{") {

@@ -1,4 +1,4 @@
-//! What the exporter finds in directories of every kind, and what it says of them.
+//! What the exporter finds and reports in directories of every kind.
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails its test")]
 

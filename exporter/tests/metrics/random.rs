@@ -1,4 +1,4 @@
-//! Whatever is in a directory, the exporter with its caches sees what [`Catalog::read`] sees.
+//! Random directories: the exporter with its caches must see the same as [`Catalog::read`].
 
 #![expect(clippy::disallowed_methods, reason = "what a test plants need not survive a power cut")]
 
@@ -39,9 +39,9 @@ enum Change {
     Temporary,
     Foreign,
     RemoveCollection,
-    /// Onto another disk, with a link in its place.
+    /// Moves it to another disk and replaces it by a link.
     Move,
-    /// A link into the void in its place.
+    /// Replaces it by a dangling link.
     Dangle,
 }
 
@@ -117,7 +117,7 @@ fn apply(place: &Watched, collection: &str, number: i64, change: &Change) {
     }
 }
 
-/// What was found, in a shape that both can be brought into.
+/// The result in a form that both can be converted to.
 fn facts<'a>(
     collections: impl Iterator<Item = (&'a CollectionName, &'a [Backup])>,
     numbers: [u64; 3],
@@ -172,7 +172,7 @@ proptest! {
             proptest::collection::vec((0..COLLECTIONS.len(), 0_i64..6, change()), 1..12),
             1..5,
         ),
-        // Whether the files seem long settled, so that the caches are used, or just changed, so that they are not.
+        // Whether files seem long unchanged, so that the caches are used, or just changed, so that they are not.
         settled in any::<bool>(),
     ) {
         let place = Watched::new();
@@ -181,12 +181,12 @@ proptest! {
             for (collection, number, change) in changes {
                 apply(&place, COLLECTIONS[*collection], *number, change);
             }
-            // Every other look is one that trusts unchanged directories.
+            // Every other observation trusts unchanged directories.
             let observation = place.look_at(now + TimeDelta::seconds(i64::from(round) * 40));
             let catalog = Catalog::read(&place.layout()).unwrap();
             prop_assert_eq!(facts_of_observation(&observation), facts_of_catalog(&catalog));
             if settled {
-                // What the exporter waits 2 s for: that the next change gets another time.
+                // Simulates the 2 s that the exporter waits, so that the next change gets another time.
                 std::thread::sleep(Duration::from_millis(25));
             }
         }

@@ -1,4 +1,4 @@
-//! Where the exporter looks: command line, environment, `backup.yaml`.
+//! The location of the backups: command line, environment, `backup.yaml`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -41,7 +41,7 @@ fn only_what_concerns_the_directories_stops_the_exporter() {
     for yaml in ["backup: {path: }\n", "backup: [\n", "backup: {path: relative}\n"] {
         assert!(find(&[], &[], yaml).is_err(), "{yaml}");
     }
-    // What a flag says as well is of no concern.
+    // A value that a flag overrides does not matter.
     let found = find(&["--backup-dir=/cli"], &[], "backup: {path: relative}\n").unwrap();
     assert!(found.backup == Path::new("/cli") && found.warnings[0].contains("backup.path: expected an"));
 }

@@ -1,4 +1,4 @@
-//! The eight situations whose metrics are kept in `tests/golden`.
+//! The eight situations with golden files in `tests/golden`.
 
 use qdrant_backup_shared::last_refused::LastRefused;
 use qdrant_backup_shared::last_skipped::LastSkipped;
@@ -12,7 +12,7 @@ use crate::watched::{Directory, Watched, at, name, night};
 
 pub type Situation = (&'static str, fn() -> Watched);
 
-/// Every situation: its file's name, and how it comes about.
+/// Every situation: the name of its file, and how to create it.
 pub const ALL: &[Situation] = &[
     ("never_ran", never_ran),
     ("healthy", healthy),
@@ -32,7 +32,7 @@ pub fn healthy() -> Watched {
     after_a_good_night(directories::healthy())
 }
 
-/// `directory` with the status of a night in which all went well.
+/// `directory` with the status after a successful night.
 fn after_a_good_night(directory: Directory) -> Watched {
     let place = Watched::from(directory);
     place.put_status(&status());
@@ -120,7 +120,7 @@ fn retired_collection() -> Watched {
     place
 }
 
-/// Two places: one has copies and was damaged once, the other cannot be reached.
+/// Two places: one has copies and was damaged once, the other is unreachable.
 fn copies() -> Watched {
     let place = Watched::from(directories::copied());
     let mut status = status();
@@ -139,7 +139,7 @@ fn copies() -> Watched {
     place
 }
 
-/// The status after a healthy night.
+/// The status after a successful night.
 pub fn status() -> Status {
     let mut status = Status::new("0.1.0".to_owned(), "backup-host".to_owned());
     status.retention_seconds = Some(14 * 86_400);
@@ -160,7 +160,7 @@ pub fn status() -> Status {
         ended(Operation::Backup, 90.5, 41),
         ended(Operation::Verify, 12.25, 40),
         ended(Operation::Prune, 0.125, 40),
-        // Of a newer runner: this exporter has no label for it.
+        // From a newer runner: this exporter has no label for it.
         ended(Operation::Other("defragment".to_owned()), 1.0, 1),
     ]
     .into();

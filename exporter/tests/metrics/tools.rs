@@ -1,5 +1,5 @@
-//! What the tools of others say of our output. A test fails when one is missing: `cargo xtask test --only tools`
-//! installs them.
+//! Checks of our output with other tools. A test fails if a tool is missing; `cargo xtask test --only tools` installs
+//! them.
 
 #![expect(clippy::panic, reason = "what fails here fails its test")]
 
@@ -18,7 +18,7 @@ use crate::watched::{Watched, name, now};
 
 const INSTALL: &str = "`cargo xtask test --only tools` installs it";
 
-/// Prints what Python's client library reads: one line a sample, as JSON.
+/// Prints the samples that Python's client library parses, one line of JSON each.
 const PARSE: &str = "\
 import json, sys
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
@@ -47,14 +47,14 @@ fn pipe(command: &mut Command, input: &str) -> (bool, String) {
     (output.status.success(), said)
 }
 
-/// `promtool check metrics` must have nothing to say.
+/// `promtool check metrics` must report nothing.
 #[track_caller]
 fn promtool_check_metrics(text: &str) {
     let (ok, said) = pipe(Command::new("promtool").args(["check", "metrics"]), text);
     assert!(ok && said.is_empty(), "promtool says:\n{said}");
 }
 
-/// Every sample that `prometheus_client` finds.
+/// Every sample that `prometheus_client` parses.
 #[track_caller]
 fn parse_openmetrics(text: &str) -> Vec<(String, serde_json::Map<String, serde_json::Value>, f64)> {
     let python = python();
@@ -63,10 +63,10 @@ fn parse_openmetrics(text: &str) -> Vec<(String, serde_json::Map<String, serde_j
     said.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// The Python of the environment that `cargo xtask test --only tools` makes beside the built programs.
+/// The Python of the environment that `cargo xtask test --only tools` creates next to the built programs.
 fn python() -> PathBuf {
     let test = std::env::current_exe().unwrap();
-    // target/debug/deps/test-0123 is three below.
+    // The test is target/debug/deps/test-0123; the directory is three levels up.
     let target = test.ancestors().nth(3).unwrap();
     target.join("python/bin/python")
 }
@@ -95,7 +95,7 @@ fn any_name() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    // Each case starts two programs, so the names come in dozens.
+    // Each case starts two programs, so the names are tested in batches.
     #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
 
     #[test]

@@ -1,4 +1,4 @@
-//! What the page calls wrong: three collections that are well, and in each test something that is not.
+//! The verdict of the status page: three good collections, and one defect in each test.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -37,7 +37,7 @@ fn backup(age: TimeDelta) -> Backup {
     backup
 }
 
-/// Three collections, all well; each test breaks something.
+/// Three good collections. Each test breaks something.
 struct Scene {
     status: Status,
     views: BTreeMap<CollectionName, Vec<Backup>>,
@@ -114,7 +114,7 @@ fn kinds(verdict: &Verdict) -> Vec<Kind> {
     verdict.findings.iter().map(|finding| finding.kind).collect()
 }
 
-/// The verdict is this bad, says this first, and for these reasons only.
+/// Asserts the verdict's severity, its headline, and that there are only these findings.
 #[track_caller]
 fn assert_verdict(verdict: &Verdict, severity: Severity, headline: &str, reasons: &[Kind]) {
     assert_eq!(verdict.headline, headline);
@@ -225,7 +225,7 @@ fn a_run_that_failed_as_a_whole_is_told_with_its_message_and_not_with_what_faile
 fn too_old_by_the_schedule() {
     let mut scene = Scene::healthy();
     scene.backup().schedule_interval_seconds = Some(3600.0);
-    // Two hours are just not more than two intervals.
+    // Two hours are just within two intervals.
     assert_eq!(scene.verdict().severity, Severity::Fine);
     let mut scene = Scene::healthy();
     scene.backup().schedule_interval_seconds = Some(3599.0);
@@ -513,7 +513,7 @@ fn every_kind_of_finding_is_explained() {
         assert!(document.contains(&heading), "docs/exporter.md has no section {}", kind.name());
         assert_eq!(serde_json::to_value(kind).unwrap(), kind.name());
     }
-    // All of it in words that a browser can show.
+    // The whole text consists of characters that a browser can show.
     let mut report = Scene::healthy().report();
     let find = |kind: &Kind| Finding {
         kind: *kind,
@@ -533,7 +533,7 @@ fn every_kind_of_finding_is_explained() {
 #[test]
 fn a_collection_that_was_retired_is_neither_missing_nor_gone_nor_old() {
     let mut scene = Scene::healthy();
-    // As `prune --retire` leaves it: no entry any more, and its backups stay.
+    // The state after `prune --retire`: there is no entry any more, and its backups remain.
     scene.status.collections.remove(&name("c"));
     scene.status.retired_collections = [name("c")].into();
     scene.views.insert(name("c"), vec![backup(TimeDelta::days(40))]);

@@ -1,4 +1,4 @@
-//! A backup directory and an observer that looks at it.
+//! A backup directory with an observer.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -13,13 +13,13 @@ pub use crate::directories::{Directory, at, manifest, name, night};
 /// Long enough for any machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A backup directory, which is its own state directory.
+/// A backup directory, which is also the state directory.
 pub struct Watched {
     directory: Directory,
     observer: Observer,
 }
 
-/// What is "now" in the tests whose answers are kept in files.
+/// The current time in tests with golden files.
 pub fn now() -> DateTime<Utc> {
     at("15T15:00:00")
 }
@@ -40,7 +40,7 @@ impl Deref for Watched {
 }
 
 impl Watched {
-    /// A repository without any backup.
+    /// A repository without backups.
     pub fn new() -> Self {
         Self::from(Directory::repository())
     }
@@ -62,13 +62,13 @@ impl Watched {
         observe(&self.observer, now)
     }
 
-    /// What a scrape in the text format gives now.
+    /// The metrics in the text format.
     pub fn scrape(&self) -> String {
         metrics::text(&metrics::families(&self.look(), &ProcessInfo::default()))
     }
 }
 
-/// A look, from outside of any runtime.
+/// An observation, from outside of any runtime.
 pub fn observe(observer: &Observer, now: DateTime<Utc>) -> Arc<Observation> {
     block_on(observer.observe(now, PATIENCE))
 }
@@ -79,7 +79,7 @@ pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     runtime.block_on(future)
 }
 
-/// The machine's own time: what the times of files are compared with.
+/// The machine's clock, which file times are compared with.
 #[expect(clippy::disallowed_methods, reason = "the files of the test get the machine's own time")]
 pub fn wall_clock() -> DateTime<Utc> {
     SystemTime::now().into()

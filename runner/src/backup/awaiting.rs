@@ -306,11 +306,11 @@ mod tests {
         let foreign = snapshot("nightly.snapshot", "4");
         let all = [old.clone(), late.clone(), ours.clone(), foreign];
         assert_eq!(candidates(&creating, &all), std::slice::from_ref(&ours));
-        // Made in the same second as one that was there before, it has that one's name.
+        // If it was created in the same second as an existing snapshot, it has the same name.
         let replaced = snapshot("a-1-2026-11-23-00-53-51.snapshot", "5");
         assert_eq!(candidates(&creating, std::slice::from_ref(&replaced)), [replaced]);
         assert_eq!(candidates(&creating, &[old]), []);
-        // Whatever a proxy says that the time is, our own clock may be right; and when none is, new is new.
+        // If a proxy's time is wrong, our own clock may be right. If both are wrong, every new snapshot counts.
         creating.requested_at_server = Some("1999-01-01T00:00:00Z".parse().unwrap());
         assert_eq!(candidates(&creating, &all), [ours.clone(), late]);
         creating.requested_at = "2026-11-23T00:53:54Z".parse().unwrap();

@@ -45,7 +45,7 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Of the counts before and after.
+    /// Of the counts before and after the snapshots.
     pub fn of(before: Option<PointsCount>, after: Option<PointsCount>) -> Self {
         if let (Some(before), Some(after)) = (before, after)
             && before.exact

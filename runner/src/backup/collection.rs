@@ -68,7 +68,7 @@ pub async fn back_up(run: &Run<'_>, collection: &CollectionName) -> Ended {
         run.session.leave(collection);
         run.session
             .warn(format!("collection \"{collection}\" was deleted during the run: it was not backed up"));
-        // Of one that has no backups.
+        // A collection without backups.
         store::remove_empty_directory(&run.layout, collection);
         return Ended::Dropped(collection.clone());
     }

@@ -24,8 +24,8 @@ use crate::qdrant::{CreateError, Error, Snapshot, SnapshotList, Subject};
 /// How often to check, during a request, whether the server is still working on it.
 const ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Makes the node create a snapshot, and records in the status that we must delete it. `work` remembers a snapshot that was found
-/// in the list.
+/// Makes the node create a snapshot, and records in the status that we must delete it. `work` stores a snapshot that
+/// was found in the list.
 pub async fn create(run: &Run<'_>, part: &Part, work: &Work<'_, '_>) -> Result<Snapshot, BackupError> {
     let client = &part.node.client;
     let mut before = client.snapshots(&part.subject).await?;
@@ -79,10 +79,10 @@ pub async fn create(run: &Run<'_>, part: &Part, work: &Work<'_, '_>) -> Result<S
     Ok(snapshot)
 }
 
-/// How often a snapshot was asked for, and when: each request may have made one.
+/// The requests for a snapshot, with their times. Each may have created one.
 struct Requests {
     all: Vec<Creating>,
-    /// Those of which a snapshot may appear of which nothing was seen.
+    /// Requests whose snapshot may still appear.
     in_doubt: Vec<Creating>,
 }
 
@@ -135,7 +135,7 @@ async fn ask_and_look(
                 return Ok(Made::Found { snapshot, others });
             }
             Ok(Looked::Nothing { certain, was_listed, failure }) => (certain, was_listed, failure),
-            // The list is gone with its collection.
+            // The list disappears with its collection.
             Err(error) if error.is_not_found() => return Err(error.into()),
             Err(error) => {
                 requests.in_doubt.push(creating);
@@ -154,7 +154,7 @@ async fn ask_and_look(
         run.session.warn(format!("{failure}; no snapshot was found, so trying once more"));
         client.pause_before_retry(retries, &error).await?;
         retries += 1;
-        // With its own time, which tells its snapshot from that of the request before.
+        // Each request has its own time, which distinguishes its snapshot from that of the previous request.
         let again = asked_again(&creating, run.session.now());
         run.session.write_status(|status| {
             if let Some(current) = &mut status.current_run {
@@ -206,8 +206,8 @@ fn intent(run: &Run<'_>, part: &Part, before: &SnapshotList, listed_at: Instant)
     }
 }
 
-/// Sends the request, and advances the heartbeat while the server may be working on it. Ends when the process of the server has
-/// ended.
+/// Sends the request, and advances the heartbeat while the server may be working on it. Stops if the server's process
+/// has ended.
 async fn ask(run: &Run<'_>, part: &Part) -> Result<Snapshot, CreateError> {
     let client = part.node.client.clone();
     let probe = client.for_cleanup(Duration::from_secs(10));

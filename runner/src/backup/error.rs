@@ -11,7 +11,7 @@ use qdrant_backup_shared::{Failure, FailureKind};
 use crate::archive::write::{StreamError, io_kind};
 use crate::qdrant;
 
-/// The backup of one collection failed. Nothing of it is called a backup.
+/// The backup of one collection failed. None of its files count as a backup.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
     /// Qdrant, or the connection to it.
@@ -31,7 +31,7 @@ pub enum BackupError {
         /// Number of further names that are not reported separately.
         more: usize,
     },
-    /// The asked node cannot snapshot the whole collection.
+    /// The node cannot snapshot the whole collection.
     #[error("this node cannot snapshot the whole collection: {}; back up each node, or move the shards here", shards.join(", "))]
     ShardsUncovered {
         /// Which shards, each with the reason.
@@ -88,13 +88,13 @@ pub enum BackupError {
         "{cause}; the new snapshot is already gone from the server: does another tool or job delete snapshots there?"
     )]
     SnapshotGone {
-        /// What the server said.
+        /// The server's message.
         cause: qdrant::Error,
     },
     /// The collection has points, the snapshot has none.
     #[error("the collection has {points} points, but the snapshot contains none; check Qdrant's log")]
     EmptySnapshot {
-        /// Points counted, before and after at least this many.
+        /// The minimum of the counts before and after.
         points: u64,
     },
     /// The snapshot is incomplete.

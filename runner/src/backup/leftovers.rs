@@ -102,7 +102,8 @@ pub async fn settle_earlier(run: &Run<'_>) {
 async fn settle_unanswered(run: &Run<'_>, client: &Client, creating: &Creating) {
     let list = match client.snapshots(&creating.into()).await {
         Ok(list) => list,
-        // The collection is gone. What came of it lies on the disk, and is listed again when there is one of that name.
+        // The collection was deleted. Its snapshots stay on the disk, and are listed again once a collection with
+        // this name exists.
         Err(error) if error.is_not_found() => return,
         Err(error) => {
             run.session.warn(format!(
@@ -141,7 +142,7 @@ async fn forget_vanished(run: &Run<'_>, nodes: &[Client]) {
     let suspects = run.session.status(|status| status.suspected_leftovers.clone());
     for suspect in &suspects {
         let Some(client) = at(nodes, &suspect.node_url) else { continue };
-        // What cannot be looked at may be there.
+        // If this cannot be checked, the snapshot may exist.
         let vanished = matches!(look(client, suspect).await, Ok(Standing::Gone | Standing::Replaced));
         if vanished {
             run.session.amend_status(|status| status.suspected_leftovers.retain(|entry| entry != suspect));

@@ -46,7 +46,7 @@ impl Node {
 }
 
 impl Part {
-    /// The collection that it is of.
+    /// The snapshot's collection.
     pub(super) fn collection(&self) -> &CollectionName {
         &self.subject.collection
     }

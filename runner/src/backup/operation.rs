@@ -262,7 +262,7 @@ impl Run<'_> {
         report
     }
 
-    /// Records which collections exist on the server, and which are gone.
+    /// Records which collections exist on the server, and which were deleted.
     fn note_presence(&self) {
         let now = self.session.now();
         let known: BTreeSet<CollectionName> = self.session.with(|session| {
@@ -314,7 +314,7 @@ impl Run<'_> {
         self.forget_unsaved();
     }
 
-    /// Removes collections from the status that were never backed up and are now gone or excluded.
+    /// Removes collections from the status that were never backed up and are now deleted or excluded.
     fn forget_unsaved(&self) {
         let stored: BTreeSet<CollectionName> =
             self.session.with(|session| session.catalog().collections.keys().cloned().collect());

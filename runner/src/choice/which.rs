@@ -105,7 +105,7 @@ pub enum ChoiceError {
         total: usize,
         /// The missing property.
         wanted: String,
-        /// The newest and what is wrong with it.
+        /// The newest one and its problem.
         newest: Option<String>,
     },
     /// It is incomplete and cannot be used.
@@ -131,7 +131,7 @@ pub enum ChoiceError {
     Failed {
         /// Id of the backup.
         id: BackupId,
-        /// What was found.
+        /// The findings of the verification.
         findings: String,
     },
 }
@@ -162,7 +162,7 @@ pub fn choose(backups: &[Backup], which: Which, accept: Accept) -> Result<Vec<&B
     if fitting.is_empty() { Err(none_fits(backups, "good")) } else { Ok(fitting) }
 }
 
-/// Selects one of `backups`, as [`choose`]: the newest of the selected ones.
+/// Selects the newest of the backups that [`choose`] returns.
 ///
 /// # Errors
 /// As [`ChoiceError`] says.
@@ -229,7 +229,7 @@ fn none_fits(backups: &[Backup], wanted: &str) -> ChoiceError {
     }
 }
 
-/// What is wrong with a backup, if something is.
+/// The problem of a backup, if it has one.
 fn defect(backup: &Backup) -> Option<String> {
     let id = backup.backup_id;
     match backup.condition() {

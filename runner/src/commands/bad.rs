@@ -19,7 +19,7 @@ use crate::store::lock::ReadersLock;
 /// A backup that is known to be bad.
 struct Bad<'a> {
     backup: &'a Backup,
-    /// What is wrong with it.
+    /// The problem of the backup.
     flaw: String,
     /// Why it is not deleted.
     stays: Option<Stays>,

@@ -32,7 +32,7 @@ const CERTIFICATE_LEFT: TimeDelta = TimeDelta::days(14);
 /// Result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
-    /// Good.
+    /// Everything is fine.
     Good,
     /// It works, but may be wrong.
     Doubtful,
@@ -57,7 +57,7 @@ impl Check {
         }
     }
 
-    /// It works, but may be wrong.
+    /// A result that works, but may be wrong.
     pub fn doubtful(what: &'static str, text: impl Into<String>) -> Self {
         Self { what, verdict: Verdict::Doubtful, text: text.into() }
     }
@@ -205,7 +205,7 @@ pub fn own_disk(settings: &Settings) -> Check {
     }
 }
 
-/// When backups are expected.
+/// The expected schedule of backups.
 pub fn schedule(settings: &Settings, clock: Clock) -> Check {
     let what = "schedule";
     let Some(schedule) = settings.schedule.as_ref() else {
@@ -330,7 +330,7 @@ async fn nodes(settings: &Settings, client: &Client) -> Vec<Check> {
     std::iter::once(Check::doubtful("cluster", text)).chain(lost).collect()
 }
 
-/// Warns if this is not the server that the backups came from. Nothing if it is, or if that is unknown.
+/// Warns if this is not the source of the backups. Nothing if it is, or if that is unknown.
 pub async fn same_server(settings: &Settings, selected: &[CollectionName]) -> Option<Check> {
     let known = repository::open(&repository::layout(settings)).ok()?.known_peer_ids;
     let client = client(settings, CancellationToken::new()).ok()?;

@@ -9,7 +9,7 @@ use crate::host::clock::Clock;
 use crate::host::output;
 use crate::settings::{Settings, render_settings, settings_json};
 
-/// Prints every setting and where it came from.
+/// Prints every setting with its value and source.
 pub fn show(settings: &Settings, json: bool) -> Result<Exit, Refusal> {
     let text = if json {
         pretty_json(&settings_json(settings)).map_err(Refusal::failed)?

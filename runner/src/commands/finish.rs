@@ -15,7 +15,7 @@ pub fn listen() -> Result<Signals, Refusal> {
     Signals::listen().map_err(|error| Refusal::failed(format!("cannot listen for signals: {error}")))
 }
 
-/// How the program ends after a session.
+/// The exit of the program after a session.
 ///
 /// # Errors
 /// When the work succeeded, but the status could not be written, so that monitoring does not see it.

@@ -19,7 +19,7 @@ pub struct From {
     copies: Option<Copies>,
 }
 
-/// The place of that name.
+/// The place with this name.
 ///
 /// # Errors
 /// When it does not exist. The message lists the configured names.
@@ -99,17 +99,17 @@ impl From {
         Ok(Self { settings: settings.in_directory(copies.layout().clone()), copies: Some(copies) })
     }
 
-    /// The settings, for a directory in which the manifests are.
+    /// The settings for the directory with the manifests.
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// Whether it is a place, and not the backup directory.
+    /// Whether this is a place instead of the backup directory.
     pub fn is_place(&self) -> bool {
         self.copies.is_some()
     }
 
-    /// Where archives are read from.
+    /// The source of archives.
     pub fn source(&self) -> Source {
         let layout = self.settings.layout();
         match &self.copies {
@@ -118,7 +118,7 @@ impl From {
         }
     }
 
-    /// Makes a session read its archives from there.
+    /// Makes a session read its archives from this source.
     pub fn read_by(&self, session: &mut Session) {
         if let Some(copies) = &self.copies {
             session.read_from(copies.archives());

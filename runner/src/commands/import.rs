@@ -83,7 +83,7 @@ pub async fn import(settings: &Settings, args: &ImportArgs, clock: Clock) -> Res
 /// How often a long import logs its progress, because it holds the lock.
 const TELL_EVERY: Duration = Duration::from_secs(60);
 
-/// How far the reading of a file is, for the log.
+/// The progress of reading a file, for the log.
 struct Told<'a> {
     shown: &'a str,
     read_bytes: u64,

@@ -13,7 +13,7 @@ use crate::host::output;
 use crate::settings::Settings;
 use crate::store::file_system::examine;
 
-/// Makes the backup directory a repository. Does nothing if it is one.
+/// Makes the backup directory a repository. Does nothing if it already is one.
 pub fn init(settings: &Settings, clock: Clock) -> Result<Exit, Refusal> {
     let layout = repository::layout(settings);
     let root = layout.root();

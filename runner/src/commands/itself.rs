@@ -1,4 +1,4 @@
-//! Starts this program again: as another user, or in the way a scheduler does.
+//! Starts this program again: as another user, or like a scheduler.
 
 use std::env;
 use std::io;
@@ -11,7 +11,7 @@ use crate::host::user::User;
 /// A call of this program that captures only its log.
 ///
 /// # Errors
-/// When the system does not say where the program is.
+/// When the system does not report the program's path.
 pub fn command() -> Result<Command, String> {
     let program = env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
     let mut command = Command::new(program);
@@ -26,7 +26,7 @@ pub fn without_settings(command: &mut Command) {
     }
 }
 
-/// Runs it to its end, as `user` if that is another user.
+/// Runs it to its end, as `user` if given.
 ///
 /// # Errors
 /// When it cannot be started, or this process may not become them.

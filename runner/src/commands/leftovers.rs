@@ -157,7 +157,7 @@ async fn delete(
                 snapshot.collection,
                 snapshot.node_url
             );
-            // It may be the node that does not answer.
+            // It may be on the node that does not answer.
             if !servers.nodes.lost.is_empty() {
                 exit = Exit::Failed;
             }

@@ -26,7 +26,7 @@ struct Entry<'a> {
     points: Option<u64>,
     snapshot_size_bytes: u64,
     stored_size_bytes: u64,
-    /// One, or one for each shard.
+    /// One archive, or one per shard.
     archives: usize,
     encoding: &'a [Encoding],
     condition: &'static str,
@@ -37,7 +37,7 @@ struct Entry<'a> {
     offsite: Vec<&'a str>,
 }
 
-/// Everything that was found, for `--json`.
+/// Everything in the directory, for `--json`.
 #[derive(Serialize)]
 struct Listing<'a> {
     backups: Vec<Entry<'a>>,

@@ -1,4 +1,4 @@
-//! One module a command: from settings to exit code.
+//! One module per command: from settings to exit code.
 
 mod accept_source;
 mod as_owner;

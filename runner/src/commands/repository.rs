@@ -28,7 +28,7 @@ const ONLY_READ: [&str; 5] = ["restore", "compare", "export", "verify", DRILL];
 /// Maximum time for a drill to stop and to clean up on the server.
 const DRILL_ENDS: Duration = Duration::from_secs(2 * 60);
 
-/// Everything in the backup directory, with a warning for what cannot be read: among that may be what is looked for.
+/// Everything in the backup directory. Warns about unreadable files, because the requested backup may be among them.
 ///
 /// # Errors
 /// When the directory itself cannot be read.
@@ -66,7 +66,7 @@ pub const PACKAGE_USER: &str = "qdrant-backup";
 /// The absolute path.
 ///
 /// # Errors
-/// When the current directory is gone.
+/// When the current directory does not exist any more.
 pub fn absolute(path: &Path) -> Result<PathBuf, Refusal> {
     std::path::absolute(path).map_err(|error| Refusal::failed(format!("{}: {error}", path.display())))
 }
@@ -80,7 +80,7 @@ pub fn config_to_name(path: &Path) -> Option<&Path> {
 /// Checks that the backup directory is a directory that can be listed.
 ///
 /// # Errors
-/// The message says what it is, and what to do.
+/// The message describes the problem and the fix.
 pub fn check_directory(root: &Path) -> Result<(), Refusal> {
     let shown = root.display();
     let refuse = |message: String| Err(Refusal::configuration(message));
@@ -251,7 +251,7 @@ async fn take(layout: &Layout, holder: &LockHolder, wait: Duration) -> Result<Lo
 /// Creates the state directory, if it is separate.
 ///
 /// # Errors
-/// When it cannot be made.
+/// When it cannot be created.
 pub fn make_state_directory(layout: &Layout) -> Result<(), Refusal> {
     if layout.state() == layout.root() {
         return Ok(());

@@ -87,13 +87,13 @@ fn is_of_files(manifest: &Manifest) -> bool {
         && manifest.archives.iter().all(|archive| archive.scope == Scope::Files)
 }
 
-/// Makes the directory, or uses an empty one that belongs to the caller. Nobody else may enter it from then on.
+/// Creates the directory, or uses an empty one that belongs to the caller. No other user can enter it from then on.
 fn make_empty(into: &Path) -> Result<EmptyDirectory, Refusal> {
     let made = EmptyDirectory::open(into).and_then(|made| made.close_to_others().map(|()| made));
     made.map_err(|problem| Refusal::failed(format!("--into {}: {problem}", into.display())))
 }
 
-/// Reads the archive to its end before anything is unpacked from it.
+/// Reads the archive to its end before anything is unpacked.
 fn check(source: &Source, manifest: &Manifest, archive: &Archive) -> Result<(), RestoreError> {
     read_whole(source, manifest, archive, Prove::Snapshot, |_| true).map(drop)
 }

@@ -1,4 +1,4 @@
-//! `qdrant-backup prune --retire NAME...`: retires collections that are gone from the server.
+//! `qdrant-backup prune --retire NAME...`: retires collections that were deleted on the server.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -78,7 +78,8 @@ fn patterns(texts: &[String]) -> Result<Vec<(&str, Globs)>, Refusal> {
     texts.iter().map(|text| Ok((text.as_str(), read(text)?))).collect()
 }
 
-/// The matching collections that are gone. A name must be gone; a glob ignores existing collections.
+/// The matching collections that do not exist on the server. An exact name must not exist; a glob ignores existing
+/// collections.
 fn chosen(
     patterns: &[(&str, Globs)],
     catalog: &Catalog,

@@ -179,7 +179,7 @@ fn systemd(
     Ok(places.into_iter().zip(texts).collect())
 }
 
-/// The user of an entry, and the group of what it writes.
+/// The user of an entry, and the group of the files it writes.
 struct User {
     name: String,
     group: String,

@@ -1,4 +1,4 @@
-//! Snapshots, as a walk through their tar; stored archives, as read ahead on all cores.
+//! Fuzz targets for snapshots, walked as a tar, and for stored archives, decoded on all cores.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a broken promise ends the run")]
 
@@ -15,7 +15,7 @@ use crate::archive::read::{ArchiveError, ArchiveReader, Prove};
 
 /// Maximum number of decoded bytes to compare, so that a decompression bomb ends.
 const COMPARED_BYTES: u64 = 4 << 20;
-/// What a part of a gzip archive begins with, before its length of four bytes.
+/// The start of a part of a gzip archive, before its four length bytes.
 const PART: [u8; 16] = [0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 0, 255, 8, 0, b'Q', b'B', 4, 0];
 
 /// A snapshot: the input itself, and the input with correct header checksums, without which little else is read.
@@ -65,7 +65,7 @@ fn within(bytes: &[u8], limits: &Limits) -> Inspection {
     inspection
 }
 
-/// Gives every block that calls itself a header the checksum of its bytes.
+/// Corrects the checksum of every block that looks like a header.
 fn put_checksums_right(bytes: &mut [u8]) {
     for block in bytes.as_chunks_mut::<512>().0 {
         if block[257..262] != *b"ustar" {
@@ -92,7 +92,7 @@ pub fn zstd(data: &[u8]) {
     stored(data, &Encoding::Zstd);
 }
 
-/// Decodes on all cores, and sequentially with only the libraries: both must give the same.
+/// Decodes on all cores, and sequentially with only the libraries. The results must be the same.
 fn stored(bytes: &[u8], encoding: &Encoding) {
     let one_by_one = match encoding {
         Encoding::Zstd => read(zstd::Decoder::with_buffer(bytes).unwrap()),
@@ -139,7 +139,7 @@ fn read(decoder: impl Read) -> Decoded {
     Decoded { bytes, error }
 }
 
-/// Gives every part that says how long it is, and can be inflated, the checksum and the length of what is in it.
+/// Corrects the checksum and the length of every part that contains its length and can be inflated.
 fn put_trailers_right(bytes: &mut [u8]) {
     let starts: Vec<usize> = bytes
         .windows(PART.len())

@@ -1,5 +1,5 @@
-//! The runner's parsers of untrusted input, for fuzzing: from servers, other programs, people and its own archives.
-//! As in the shared crate's module of this name.
+//! Fuzz targets for the runner's parsers of untrusted input: from servers, other programs, users and its own
+//! archives. See the module with the same name in the shared crate.
 
 mod archives;
 mod names;
@@ -15,7 +15,7 @@ pub use crate::points::fuzzing::points;
 pub use crate::qdrant::fuzzing::{certificate, qdrant_answer};
 pub use crate::settings::fuzzing::{configuration, env_file};
 
-/// All of this crate.
+/// All targets of this crate.
 pub const TARGETS: &[Target] = &[
     ("certificate", certificate),
     ("configuration", configuration),

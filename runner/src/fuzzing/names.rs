@@ -1,11 +1,11 @@
-//! Names that come from elsewhere.
+//! Fuzz targets for names from other systems.
 
 use qdrant_backup_shared::fuzzing::{assert_line, halves, text};
 
 use crate::qdrant::fuzzing::server_name as name_of_server;
 use crate::store::import;
 
-/// A name that a server gives, and, after a zero byte, the name of a file to import.
+/// A name from a server and, after a zero byte, the name of a file to import.
 pub fn server_name(data: &[u8]) {
     let (name, file_name) = halves(data);
     name_of_server(name);

@@ -32,10 +32,9 @@ impl Console {
         Self { bars: MultiProgress::with_draw_target(target) }
     }
 
-    /// A subscriber that writes this program's events from `level` up as
-    /// `[2025-07-15 14:30:00] INFO: Created snapshot for mixtral_embeddings`, or as JSON objects with `time`, `level` and
-    /// `message`. Libraries' events are left out: they are not written for our users, and might hold what must not be
-    /// logged.
+    /// A subscriber that writes this program's events of at least `level` as
+    /// `[2025-07-15 14:30:00] INFO: Created snapshot for mixtral_embeddings`, or as JSON objects with `time`, `level`
+    /// and `message`. Libraries' events are omitted: they are not meant for our users and may contain secrets.
     pub fn subscriber(
         &self,
         level: Level,

@@ -12,7 +12,8 @@ use rustix::io::Errno;
 /// Only the caller may enter it.
 const MODE: u32 = 0o700;
 
-/// A directory that is open: what is done through [`EmptyDirectory::inside`] is done there, wherever its name leads by then.
+/// An open directory. Actions through [`EmptyDirectory::inside`] take place in it, even if its name leads elsewhere
+/// by then.
 #[derive(Debug)]
 pub struct EmptyDirectory {
     path: PathBuf,
@@ -23,16 +24,16 @@ pub struct EmptyDirectory {
 /// A directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DirectoryProblem {
-    /// Something else has the name, be it a link to a directory.
+    /// Something else has this name, for example a link to a directory.
     #[error("is not a directory; name an empty or a new one")]
     NoDirectory,
-    /// There is something in it.
+    /// It is not empty.
     #[error("is not empty; name an empty or a new directory")]
     NotEmpty,
     /// Its owner could change everything in it.
     #[error("belongs to another user; name a new directory")]
     Strangers,
-    /// It is not there, and the system refuses to make it.
+    /// It does not exist, and the system refuses to create it.
     #[error("cannot be created: {0}")]
     Unmade(io::Error),
     /// The system refuses.
@@ -41,10 +42,10 @@ pub enum DirectoryProblem {
 }
 
 impl EmptyDirectory {
-    /// Makes the directory, or takes one that is there and empty.
+    /// Creates the directory, or opens an existing empty one.
     ///
     /// # Errors
-    /// When it is anything else.
+    /// When it is something else.
     pub fn open(path: &Path) -> Result<Self, DirectoryProblem> {
         let was_made = match DirBuilder::new().mode(MODE).create(path) {
             Ok(()) => true,
@@ -65,29 +66,29 @@ impl EmptyDirectory {
         Ok(directory)
     }
 
-    /// Keeps everybody else out from now on.
+    /// Denies access to everyone else from now on.
     ///
     /// # Errors
-    /// When somebody was quicker.
+    /// When another user was faster.
     pub fn close_to_others(&self) -> Result<(), DirectoryProblem> {
         self.open.set_permissions(Permissions::from_mode(MODE))?;
         self.check_empty()
     }
 
-    /// The way into it. See proc(5), `/proc/pid/fd`.
+    /// A path that leads into it. See proc(5), `/proc/pid/fd`.
     pub fn inside(&self) -> PathBuf {
         PathBuf::from(format!("/proc/self/fd/{}", self.open.as_raw_fd()))
     }
 
-    /// Its name, for people.
+    /// Its name for messages.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Removes it if it was made here, still has its name and is empty.
+    /// Removes it if it was created here, still has its name and is empty.
     ///
     /// # Errors
-    /// When it is to be removed and cannot be.
+    /// When it should be removed and cannot be.
     pub fn remove(&self) -> io::Result<()> {
         let (ours, named) = (self.open.metadata()?, fs::symlink_metadata(&self.path)?);
         if !self.was_made || (ours.dev(), ours.ino()) != (named.dev(), named.ino()) {

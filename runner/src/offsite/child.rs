@@ -21,7 +21,7 @@ const KEPT: usize = 16 << 10;
 pub(super) struct Running {
     child: Child,
     pid: Pid,
-    /// Tells the watcher that the process has ended, or must be stopped.
+    /// Notifies the watcher that the process has ended or must be stopped.
     watcher: Option<(SyncSender<()>, JoinHandle<()>)>,
     stop: CancellationToken,
     said: Option<JoinHandle<String>>,
@@ -31,7 +31,7 @@ pub(super) struct Running {
 #[derive(Debug)]
 pub(super) struct Ended {
     pub(super) status: ExitStatus,
-    /// What it wrote to stderr, shortened.
+    /// Its stderr, shortened.
     pub(super) said: String,
 }
 
@@ -75,12 +75,12 @@ impl Running {
         Ok(Self { child, pid, watcher: Some((ended, watcher)), stop, said })
     }
 
-    /// What it reads.
+    /// Its standard input.
     pub(super) fn stdin(&mut self) -> Option<ChildStdin> {
         self.child.stdin.take()
     }
 
-    /// What it writes.
+    /// Its standard output.
     pub(super) fn stdout(&mut self) -> Option<ChildStdout> {
         self.child.stdout.take()
     }
@@ -90,7 +90,7 @@ impl Running {
         self.stop.cancel();
     }
 
-    /// Waits for its end.
+    /// Waits until it ends.
     pub(super) fn wait(mut self) -> io::Result<Ended> {
         self.end()
     }

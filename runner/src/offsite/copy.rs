@@ -28,7 +28,7 @@ pub(super) struct Made {
 /// copy.
 ///
 /// # Errors
-/// See [`OffsiteError`]. No snapshot is made of an archive that does not match its manifest.
+/// See [`OffsiteError`]. An archive that does not match its manifest gets no snapshot.
 pub(super) fn copy(
     restic: &Restic,
     layout: &Layout,
@@ -140,7 +140,7 @@ fn pass_on(
 }
 
 impl Made {
-    /// The record of it.
+    /// The record of the copy.
     pub(super) fn record(
         &self,
         backup: &Whole,

@@ -103,7 +103,7 @@ impl Copies {
         &self.layout
     }
 
-    /// Where the archives are read from.
+    /// The source of the archives.
     pub fn archives(&self) -> Arc<dyn Elsewhere> {
         Arc::clone(&self.archives) as Arc<dyn Elsewhere>
     }

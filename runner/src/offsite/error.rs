@@ -87,7 +87,7 @@ pub enum OffsiteError {
     Answer {
         /// restic command that was run.
         command: &'static str,
-        /// What is wrong.
+        /// The problem.
         why: String,
     },
     /// A signal ended the run.

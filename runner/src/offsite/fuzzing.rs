@@ -1,4 +1,4 @@
-//! restic's output, for fuzzing.
+//! Fuzz targets for restic's output.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use super::listing::{Listing, Snapshot};
 use super::locks::{Lock, Us, all_stale_are_ours};
 use super::restic::{locked_by, passwords_of, summary, version};
 
-/// One of restic's answers: lists, locks, lines of progress, and what it says when it fails.
+/// One kind of restic's output: lists, locks, progress lines, or error messages.
 pub fn restic_answer(data: &[u8]) {
     if let Ok(found) = serde_json::from_slice::<Option<Vec<Snapshot>>>(data) {
         snapshots(found.unwrap_or_default());
@@ -30,7 +30,7 @@ pub fn restic_answer(data: &[u8]) {
     }
 }
 
-/// Every snapshot of ours is part of one copy, or left over.
+/// Every snapshot of ours belongs to one copy or is a leftover.
 fn snapshots(found: Vec<Snapshot>) {
     let all: BTreeSet<String> = found.iter().map(|snapshot| snapshot.id.clone()).collect();
     let listing = Listing::of(found);

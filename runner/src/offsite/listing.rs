@@ -16,7 +16,7 @@ const MANIFEST: &str = ".manifest.json";
 /// One copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Copy {
-    /// Of which backup.
+    /// The copied backup.
     pub key: Key,
     /// When it was completed.
     pub copied_at: DateTime<Utc>,
@@ -26,7 +26,7 @@ pub struct Copy {
     pub archives: Vec<File>,
 }
 
-/// A file in a snapshot of its own.
+/// A file in a separate snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct File {
     /// The snapshot's id.
@@ -55,7 +55,7 @@ pub(super) struct Snapshot {
 }
 
 impl Listing {
-    /// Asks restic.
+    /// Requests the list from restic.
     ///
     /// # Errors
     /// As [`OffsiteError`] says.
@@ -109,7 +109,7 @@ fn copy(key: &Key, snapshot: &Snapshot, all: &[Snapshot]) -> Option<Copy> {
     let named = archives(snapshot.tags.as_deref().unwrap_or_default());
     let find = |begin: &str| {
         let mut fitting = all.iter().filter(|other| other.id.starts_with(begin) && other.id != snapshot.id);
-        // Only one can be meant.
+        // Only one snapshot can match.
         let found = fitting.next().and_then(file);
         if fitting.next().is_some() { None } else { found }
     };

@@ -1,6 +1,7 @@
 //! Offsite copies of backups: encrypted and deduplicated, in restic repositories, made with restic.
 //!
-//! Storage, encryption and indexes are left to restic. This module decides what is copied, what counts as a copy, and how long it
+//! restic handles storage, encryption and indexes. This module decides what is copied, what counts as a copy, and how
+//! long it
 //! is kept. Data read back is checked with the digests of the manifest, like data from disk.
 
 mod check;

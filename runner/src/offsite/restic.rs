@@ -43,7 +43,7 @@ pub struct Restic {
 /// restic's summary of a new snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Saved {
-    /// The snapshot's id. Old versions give only its beginning.
+    /// The snapshot's id. Old versions return only its beginning.
     pub(super) snapshot: String,
     /// Data added to the repository, in bytes.
     pub(super) added_bytes: u64,
@@ -306,7 +306,7 @@ pub(super) fn version(said: &str) -> Option<((u32, u32), String)> {
     Some(((major, minor), text))
 }
 
-/// Who has the lock, in restic's words.
+/// The holder of the lock, in restic's words.
 pub(super) fn locked_by(said: &str) -> String {
     let begin = "already locked";
     let line = said.lines().find(|line| line.contains(begin));
@@ -332,7 +332,7 @@ pub(super) fn summary(stdout: impl Read) -> Option<Summary> {
 }
 
 impl Saving {
-    /// Passes bytes on.
+    /// Writes data to restic.
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         match &mut self.stdin {
             Some(stdin) => stdin.write_all(bytes),
@@ -340,7 +340,7 @@ impl Saving {
         }
     }
 
-    /// Ends the data, so that the snapshot is made.
+    /// Ends the data, so that restic creates the snapshot.
     pub(super) fn finish(mut self) -> Result<Saved, OffsiteError> {
         drop(self.stdin.take());
         self.restic.judge(self.running.wait())?;

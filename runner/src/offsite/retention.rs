@@ -1,4 +1,4 @@
-//! Applies the rules of retention in a place.
+//! Applies retention in a place.
 
 use chrono::{DateTime, Utc};
 use qdrant_backup_shared::catalog::{Backup, Catalog};

@@ -68,7 +68,7 @@ pub struct Offsite {
     pub restic: Restic,
     /// The rules of retention. Without rules, everything is kept.
     pub policies: Option<Policies>,
-    /// Number of days after which all copies of a collection that is gone from the server expire.
+    /// Number of days after which all copies of a deleted collection expire.
     pub gone_after_days: Option<NonZeroU32>,
 }
 
@@ -79,11 +79,11 @@ pub struct OffsiteContext {
     pub places: Vec<Offsite>,
     /// The names of all configured places, for the status.
     pub configured: Vec<String>,
-    /// What is done there.
+    /// The work at each place.
     pub work: Work,
-    /// Where progress is shown.
+    /// The progress display.
     pub console: Console,
-    /// Ends the work.
+    /// Cancels the work.
     pub interrupt: CancellationToken,
 }
 
@@ -223,7 +223,7 @@ impl AtPlace<'_> {
                 }
                 self.tidy(&listing)
             }
-            // Nothing is deleted where something may be damaged, or could not be copied.
+            // Nothing is deleted if data may be damaged or could not be copied.
             _ => Ok(()),
         };
         copied.and(checked).and(pruned).and(all_known)

@@ -66,11 +66,11 @@ pub struct Comparison {
     pub collection: CollectionName,
     /// Backup that was compared.
     pub backup_id: BackupId,
-    /// When that was started.
+    /// When that backup started.
     pub backup_at: DateTime<Utc>,
-    /// What it was compared with.
+    /// The other side.
     pub other: Other,
-    /// What was found.
+    /// The summary.
     pub tally: Tally,
     /// Duration of the comparison, without the restore.
     pub walked_for: Duration,
@@ -183,7 +183,7 @@ impl Outputs {
         Ok(())
     }
 
-    /// Completes the files and gives them their names.
+    /// Completes the files and renames them to their final names.
     ///
     /// # Errors
     /// When they cannot be written completely.

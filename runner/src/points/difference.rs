@@ -21,7 +21,7 @@ const UNNAMED: &str = "";
 /// The differences of a point.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Difference {
-    /// Keys of the payload: changed, added or gone.
+    /// Keys of the payload that were changed, added or removed.
     pub payload: Vec<String>,
     /// Names of vectors. The unnamed vector has an empty name.
     pub vectors: Vec<String>,

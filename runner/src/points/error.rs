@@ -24,7 +24,7 @@ pub enum PointsError {
     /// The server returned points in the wrong order, so a comparison by page is not possible.
     #[error("point {id} came after one with a larger id; does a proxy change the answers?")]
     NotInOrder {
-        /// Point that came too late.
+        /// The point that is out of order.
         id: PointId,
     },
     /// The live collection does not exist.
@@ -54,7 +54,7 @@ pub enum PointsError {
     IsAlias {
         /// Alias that was given as a collection.
         target: CollectionName,
-        /// What it stands for.
+        /// The collection that it refers to.
         collection: String,
     },
     /// The target lacks a shard key.
@@ -107,9 +107,9 @@ pub enum PointsError {
     NotAll {
         /// Collection that was imported into.
         target: CollectionName,
-        /// How many were read.
+        /// The number of points read.
         expected: u64,
-        /// How many are there.
+        /// The number of points in the collection.
         got: u64,
     },
 }

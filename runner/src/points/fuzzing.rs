@@ -1,4 +1,4 @@
-//! Files of points, as `import --points` reads them, for fuzzing.
+//! A fuzz target for files of points, as `import --points` reads them.
 
 #![expect(clippy::unwrap_used, reason = "a broken promise ends the run")]
 

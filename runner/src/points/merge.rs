@@ -101,7 +101,7 @@ mod tests {
 
     use super::*;
 
-    /// Pages that are made up.
+    /// Generated pages.
     struct Made(VecDeque<Vec<Point>>);
 
     impl Pages for Made {

@@ -88,7 +88,7 @@ impl Output {
         &self.to
     }
 
-    /// Adds a line.
+    /// Writes a line.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -101,10 +101,10 @@ impl Output {
         written.map_err(|source| self.failed(source))
     }
 
-    /// Gives the file its name.
+    /// Renames the file to its final name.
     ///
     /// # Errors
-    /// When it cannot be written to its end.
+    /// When it cannot be written completely.
     pub fn finish(self) -> Result<(), PointsError> {
         let Self { to, encoder, replace } = self;
         let failed =

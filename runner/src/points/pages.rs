@@ -51,7 +51,7 @@ impl ServerPages {
                 let page = source.page().await;
                 let is_last = !matches!(&page, Ok((_, true)));
                 let page = page.map(|(points, _)| points);
-                // The receiver is gone.
+                // The receiver has been dropped.
                 if sender.send(page).await.is_err() || is_last {
                     break;
                 }

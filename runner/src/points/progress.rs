@@ -11,7 +11,7 @@ const TELL_EVERY: Duration = Duration::from_secs(60);
 /// Number of points between checks of the interval.
 const LOOK_EVERY: u64 = 1000;
 
-/// How far it is.
+/// The progress so far.
 pub struct Progress<'a> {
     session: &'a mut Session,
     bar: ProgressBar,

@@ -72,7 +72,7 @@ impl Found {
     }
 }
 
-/// What was found.
+/// The summary.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Only in the backup.
@@ -81,7 +81,7 @@ pub struct Tally {
     pub new: Found,
     /// Different.
     pub changed: Found,
-    /// How many are equal.
+    /// The number of equal points.
     pub equal: u64,
     /// Number of points that differ, by payload key.
     pub payload_keys: BTreeMap<String, u64>,
@@ -94,7 +94,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// The points of a kind.
+    /// The points of this kind.
     pub fn of(&self, kind: Kind) -> &Found {
         match kind {
             Kind::Missing => &self.missing,
@@ -103,7 +103,7 @@ impl Tally {
         }
     }
 
-    /// One more that differs.
+    /// Adds a point that differs.
     pub fn add_changed(&mut self, id: PointId, difference: &Difference) {
         self.changed.add(id);
         self.shard_keys += u64::from(difference.shard_key);

@@ -58,7 +58,7 @@ pub struct Header {
 
 /// What to export, and how.
 pub struct ExportContext {
-    /// Where the backup is restored for it.
+    /// The server for the temporary restore.
     pub scratch: Destination,
     /// How to choose it.
     pub source: SourceOptions,
@@ -68,12 +68,12 @@ pub struct ExportContext {
     pub most_a_second: Option<NonZeroU32>,
 }
 
-/// What was exported.
+/// The result of an export.
 #[derive(Debug)]
 pub struct Exported {
     /// Backup that was exported.
     pub backup_id: BackupId,
-    /// How many points.
+    /// The number of points.
     pub points: u64,
     /// Duration of reading.
     pub took: Duration,
@@ -149,11 +149,11 @@ async fn write_all(
     Ok((points, begun.elapsed()))
 }
 
-/// What is to be imported.
+/// What to import, and how.
 pub struct ImportContext {
     /// Server to import into.
     pub client: Client,
-    /// The collection to make.
+    /// The collection to create.
     pub into: CollectionName,
     /// Changes to its configuration, by dotted keys of the create request.
     pub set: Vec<(String, Value)>,
@@ -161,12 +161,12 @@ pub struct ImportContext {
     pub resume: bool,
 }
 
-/// What was imported.
+/// The result of an import.
 #[derive(Debug)]
 pub struct Imported {
     /// The header of the file.
     pub header: Header,
-    /// How many points.
+    /// The number of points.
     pub points: u64,
     /// Parts that could not be created as before.
     pub warnings: Vec<String>,

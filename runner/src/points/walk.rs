@@ -62,14 +62,14 @@ pub async fn walk(
 mod tests {
     use super::*;
 
-    /// Small points that are made up, of which every tenth is left out where `lacks` says so.
+    /// Small generated points. Every tenth is omitted, as selected by `lacks`.
     struct Made {
         next: u64,
         end: u64,
         lacks: u64,
     }
 
-    /// Points of a page per page.
+    /// The number of points per page.
     const PAGE: u64 = 1000;
 
     impl Pages for Made {

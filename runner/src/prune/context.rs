@@ -12,9 +12,9 @@ use crate::prune::retention::Policies;
 pub struct PruneContext {
     /// What to keep.
     pub policies: Policies,
-    /// Number of days after which all backups of a collection that is gone from the server expire.
+    /// Number of days after which all backups of a deleted collection expire.
     pub gone_after_days: Option<NonZeroU32>,
-    /// Of which collections.
+    /// The collections.
     pub selection: Selection,
     /// Whether more than half of the backups may be deleted, because a person confirmed it.
     pub yes: bool,

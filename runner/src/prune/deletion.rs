@@ -156,7 +156,7 @@ pub fn finish(layout: &Layout, backup: &PrunedBackup) -> io::Result<Vec<PathBuf>
     Ok(removed)
 }
 
-/// Whether the record of a copy says that the archives of this backup are gone on purpose.
+/// Whether the record of a copy states that the archives of this backup were removed on purpose.
 fn is_left(layout: &Layout, backup: &PrunedBackup) -> io::Result<bool> {
     let directory = layout.collection(&backup.collection);
     let component = component(&backup.collection);
@@ -217,7 +217,7 @@ mod tests {
         place_of(&[])
     }
 
-    /// The same with an archive for each of these shards.
+    /// The same with an archive per shard.
     fn by_shard(mut manifest: Manifest, shards: &[u32]) -> Manifest {
         if let (false, [one]) = (shards.is_empty(), manifest.archives.as_slice()) {
             let archive = |id: &u32| Archive {
@@ -232,7 +232,7 @@ mod tests {
         manifest
     }
 
-    /// A backup, perhaps by shards, with everything that can belong to it, beside one that must not be touched.
+    /// A backup, optionally by shards, with every possible file, next to a backup that must not be touched.
     fn place_of(shards: &[u32]) -> (tempfile::TempDir, Layout, Manifest) {
         let directory = tempfile::tempdir().unwrap();
         let layout = Layout::new(directory.path(), directory.path());

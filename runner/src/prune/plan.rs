@@ -23,13 +23,13 @@ pub struct Plan {
 /// Why nothing of a collection is deleted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Withheld {
-    /// The server is another one.
+    /// The server is not the source.
     #[error("the source has changed")]
     SourceChanged,
     /// There are no newer backups to replace the old ones.
     #[error("its last backup did not succeed")]
     LastAttemptFailed,
-    /// The collection is gone, so there will be no newer backup.
+    /// The collection was deleted, so there will be no newer backup.
     #[error("it is gone from the server; if that is right, `qdrant-backup prune --retire NAME` retires it")]
     Gone,
     /// No retention rule is set.
@@ -41,9 +41,9 @@ pub enum Withheld {
          --yes: check `qdrant-backup prune --dry-run`, then run `qdrant-backup prune --yes`"
     )]
     TooMany {
-        /// Good backups that have expired.
+        /// The number of good backups that have expired.
         expired: usize,
-        /// Good backups that there are.
+        /// The number of good backups.
         good: usize,
     },
 }
@@ -158,7 +158,8 @@ pub fn flaw(backup: &Backup) -> Option<String> {
     }
 }
 
-/// Why all backups of a collection have expired: it has been gone from the right server for the configured time. A server that
+/// Why all backups of a collection have expired: it has been missing from the right server for the configured time. A
+/// server that
 /// does not answer, or has lost everything, proves nothing.
 fn gone_for_good(
     context: &PruneContext,

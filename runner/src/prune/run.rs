@@ -42,7 +42,7 @@ fn work(
     let alone = ReadersLock::try_exclusive(&session.layout().readers_file())
         .map_err(|error| failure(FailureKind::Io, error))?;
     session.read_again().map_err(|error| failure(FailureKind::Io, error))?;
-    // Said of the look that decides: what it lacks is not pruned.
+    // Warns about unreadable files of this scan, because these backups are not pruned.
     session.warn_of_unreadable();
     finish_earlier(session);
     let plans = plan_all(context, session.catalog(), Some(session.status()), session.now());

@@ -38,12 +38,12 @@ pub(super) struct Aliases {
     pub aliases: Vec<Alias>,
 }
 
-/// An alias and the collection that it stands for.
+/// An alias and its collection.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Alias {
     /// Name of the alias.
     pub alias_name: String,
-    /// Collection that it stands for.
+    /// The collection that it refers to.
     pub collection_name: String,
 }
 
@@ -69,7 +69,7 @@ pub struct CollectionInfo {
 /// Updates that are not visible yet.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct UpdateQueue {
-    /// How many wait.
+    /// The number of pending updates.
     #[serde(default)]
     pub length: u64,
     /// Points that are hidden until they are optimized. Only reported if the collection hides them.
@@ -98,7 +98,8 @@ pub(super) struct Count {
     pub count: u64,
 }
 
-/// What changes of points and of indexes are answered by: `completed`, or `acknowledged`, which says that it will be done.
+/// The status in answers to changes of points and indexes: `completed`, or `acknowledged` if the change will be done
+/// later.
 #[derive(Debug, Deserialize)]
 pub(super) struct Update {
     #[serde(rename = "status")]
@@ -205,12 +206,12 @@ impl RawSnapshot {
 }
 
 impl CollectionCluster {
-    /// All peers with a part of the collection, and the asked one.
+    /// All peers with a part of the collection, and the peer that answered.
     pub fn peer_ids(&self) -> impl Iterator<Item = u64> {
         std::iter::once(self.peer_id).chain(self.remote_shards.iter().map(|shard| shard.peer_id))
     }
 
-    /// Every shard that any node holds, with its key where it has one.
+    /// Every shard on any node, with its shard key if it has one.
     pub fn shard_keys(&self) -> BTreeMap<u32, Option<serde_json::Value>> {
         let local = self.local_shards.iter().map(|shard| (shard.shard_id, shard.shard_key.clone()));
         let remote = self.remote_shards.iter().map(|shard| (shard.shard_id, shard.shard_key.clone()));

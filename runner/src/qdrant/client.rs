@@ -519,7 +519,7 @@ impl Client {
     pub(super) fn path(&self, what: &str, segments: &[impl AsRef<str>]) -> Result<Url, Error> {
         let impossible =
             |problem: &str| Error::Unexpected { what: what.to_owned(), problem: problem.to_owned() };
-        // `.` and `..` are not kept as segments, so the request would ask for something else.
+        // `.` and `..` are not kept as segments, so the request would go to another path.
         if segments.iter().any(|segment| matches!(segment.as_ref(), "." | "..")) {
             return Err(impossible("a collection cannot be called . or .."));
         }
@@ -663,7 +663,7 @@ pub(super) mod tests {
                 .take_while(|line| !line.as_ref().unwrap().is_empty());
             assert!(head.count() > 0);
             stream.write_all(b"HTTP/1.1 500 Oh\r\ncontent-length: 100\r\n\r\nbegun").unwrap();
-            // Until the client is dropped.
+            // Runs until the client is dropped.
             std::io::copy(&mut stream, &mut std::io::sink()).unwrap();
         });
         let (collection, name) =

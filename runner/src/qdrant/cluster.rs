@@ -72,12 +72,12 @@ impl ClusterStatus {
 }
 
 impl Nodes {
-    /// The node with that id, if it answers.
+    /// The node with this id, if it answers.
     pub fn get(&self, peer_id: u64) -> Option<&ClusterNode> {
         self.nodes.iter().find(|node| node.peer_id == peer_id)
     }
 
-    /// How many peers the cluster has, whether they answer or not.
+    /// The number of peers in the cluster, including those that do not answer.
     pub fn peers(&self) -> usize {
         self.nodes.len() + self.lost.len()
     }

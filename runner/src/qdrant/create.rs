@@ -39,8 +39,8 @@ pub struct CreateBody {
 }
 
 impl CreateBody {
-    /// Of `config`, which is the part of that name in the answer to `GET /collections/{c}`, with another replication factor where one
-    /// is given. What is null there is left to the server.
+    /// For `config`, the part with this name in the answer to `GET /collections/{c}`, optionally with another
+    /// replication factor. The server chooses values that are null.
     pub fn of(config: &Value, replication_factor: Option<u32>) -> Self {
         let (mut body, mut params_later, mut left_out) = (Map::new(), Map::new(), Vec::new());
         for (key, value) in entries(config) {
@@ -115,7 +115,7 @@ fn without_nulls(value: &Value) -> Value {
 mod tests {
     use super::*;
 
-    /// As a 1.18.3 gave it, with nulls as it has them.
+    /// As returned by 1.18.3, with its null values.
     fn recorded() -> Value {
         json!({
             "params": {

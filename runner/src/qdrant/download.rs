@@ -132,7 +132,7 @@ impl Download {
     /// The next bytes, or nothing at the end of the body.
     ///
     /// # Errors
-    /// When the connection breaks (also before the announced length), stands still for the stall time-out, or
+    /// When the connection breaks (even before the announced length), no data arrives for the stall timeout, or
     /// the run is interrupted.
     pub async fn next_chunk(&mut self) -> Result<Option<Bytes>, Error> {
         let limit = self.client.limits.stall;

@@ -55,12 +55,12 @@ pub enum Error {
         /// How long the program waited, and the setting for that.
         limit: Limit,
     },
-    /// A transfer stood still.
+    /// A transfer stalled.
     #[error("{what}: no data moved for {limit}")]
     Stalled {
         /// What was being done.
         what: String,
-        /// The stall time-out.
+        /// The stall timeout.
         limit: Limit,
     },
     /// The server denied access.
@@ -72,7 +72,7 @@ pub enum Error {
         what: String,
         /// 401 or 403.
         status: u16,
-        /// What the server said, on one line.
+        /// The server's message on one line.
         message: String,
     },
     /// The server answered with another error.
@@ -82,9 +82,9 @@ pub enum Error {
         what: String,
         /// The HTTP status.
         status: u16,
-        /// What the server said, on one line.
+        /// The server's message on one line.
         message: String,
-        /// How long to wait before a retry, if the server said so.
+        /// How long to wait before a retry, if the server sent that.
         retry_after: Option<Duration>,
     },
     /// The answer is not from Qdrant.
@@ -143,13 +143,13 @@ impl Error {
         self.class().0
     }
 
-    /// Whether asking again may help, for a request that changes nothing on the server.
+    /// Whether a retry may succeed, for a request that changes nothing on the server.
     pub fn is_transient(&self) -> bool {
         use Ending::{Answer, NoAnswer, NotAsked};
         matches!(self.ending(), NotAsked | NoAnswer | Answer(408 | 429 | 500..=599)) && !self.is_over_budget()
     }
 
-    /// How long to wait before the next request, if the server said so.
+    /// How long to wait before the next request, if the server sent that.
     pub fn retry_after(&self) -> Option<Duration> {
         if let Self::Status { retry_after, .. } = self { *retry_after } else { None }
     }
@@ -164,7 +164,7 @@ impl Error {
         }
     }
 
-    /// Whether the server wants to be asked again later.
+    /// Whether the server requests a later retry.
     pub fn is_busy(&self) -> bool {
         self.ending() == Ending::Answer(429)
     }
@@ -179,13 +179,13 @@ impl Error {
         !matches!(self.ending(), Ending::NotAsked | Ending::Answer(401 | 403..=405 | 413 | 422))
     }
 
-    /// Whether asking for a snapshot again may give one, once it is known that none was made.
+    /// Whether another creation request may succeed, once it is known that this one created nothing.
     pub fn is_worth_another_creation(&self) -> bool {
         use Ending::{Answer, Interrupted, NotQdrant};
         !matches!(self.ending(), NotQdrant | Interrupted | Answer(401 | 403 | 405 | 413 | 422))
     }
 
-    /// Whether the server said that what was asked for does not exist.
+    /// Whether the server reported that the requested object does not exist.
     pub fn is_not_found(&self) -> bool {
         self.ending() == Ending::Answer(404)
     }
@@ -255,7 +255,8 @@ mod tests {
         let (what, url, cause) = ("x".to_owned(), "u".to_owned(), "c".to_owned());
         let limit = Limit::set_by("qdrant.stall_timeout", Duration::from_secs(1));
         let key = |status| Error::Unauthorized { what: what.clone(), status, message: String::new() };
-        // Asking again may help; answered; may have been done; worth another creation; refused; too much.
+        // Columns: a retry may succeed; answered; may have been done; another creation may succeed; refused; too
+        // much.
         let table = [
             (
                 Error::Unreachable { what: what.clone(), url: url.clone(), cause: cause.clone() },

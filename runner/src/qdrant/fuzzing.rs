@@ -1,4 +1,4 @@
-//! Answers of a server, for fuzzing.
+//! Fuzz targets for a server's answers.
 
 #![expect(clippy::unwrap_used, reason = "a broken promise ends the run")]
 
@@ -51,7 +51,7 @@ static CLIENT: LazyLock<Client> = LazyLock::new(|| {
     Client::new(&options, CancellationToken::new()).unwrap()
 });
 
-/// The body of an answer, taken for each of those that there are.
+/// The body of an answer, parsed as each kind of answer.
 pub fn qdrant_answer(data: &[u8]) {
     assert_line(&error_message(data, StatusCode::BAD_GATEWAY));
     let docs = CollectionName::new("docs").unwrap();
@@ -86,7 +86,7 @@ pub fn qdrant_answer(data: &[u8]) {
         }
     }
     for point in of::<Scrolled>(data).into_iter().flat_map(|page| page.points) {
-        // Its digest is that of what is written of it.
+        // Its digest does not change when it is written and parsed again.
         let again: Value = serde_json::from_str(&point.to_string()).unwrap();
         assert_eq!(point_digest(&again), point_digest(&point), "{point}");
     }
@@ -112,7 +112,7 @@ fn table(cluster: &CollectionCluster) {
     cluster.peer_ids().count();
 }
 
-/// A name that a server gives, of a snapshot, a collection or a node.
+/// A name from a server: of a snapshot, a collection or a node.
 pub fn server_name(data: &[u8]) {
     let name = text(data);
     if let Ok(snapshot) = SnapshotName::new(&name) {

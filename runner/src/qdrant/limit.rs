@@ -13,12 +13,12 @@ pub struct Limit {
 }
 
 impl Limit {
-    /// What the setting says.
+    /// The value of the setting.
     pub fn set_by(setting: &'static str, duration: Duration) -> Self {
         Self { duration, setting: Some(setting) }
     }
 
-    /// At most `most`, which no setting changes.
+    /// At most `most`, without a setting.
     #[must_use]
     pub fn at_most(self, most: Duration) -> Self {
         if most < self.duration { Self { duration: most, setting: None } } else { self }

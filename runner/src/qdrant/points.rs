@@ -21,7 +21,7 @@ impl Client {
     /// The number of points in a collection: exact, or approximate if the server refuses an exact count.
     ///
     /// # Errors
-    /// As every request: see [`Error`]. One that [`Error::is_refusal`] means that the server does not tell in any way.
+    /// As every request: see [`Error`]. With [`Error::is_refusal`] the server does not report the number in any way.
     pub async fn count(&self, collection: &CollectionName) -> Result<PointsCount, Error> {
         let refusal = match self.ask_count(collection, true).await {
             Ok(points) => return Ok(PointsCount::exact(points)),

@@ -1,4 +1,4 @@
-//! How long to wait before asking again.
+//! How long to wait before a retry.
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ const LONGEST_DELAY: Duration = Duration::from_secs(30);
 /// The longest wait that a server can impose with `Retry-After`.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(10 * 60);
 
-/// The pause before the retry with number `retry` (from 0): what the server asked for, else 0.5 s doubled each
-/// time up to 30 s, of which `random` (0 to 1) takes away up to half, so that many clients do not return at once.
+/// The pause before the retry with number `retry` (from 0): the server's request, otherwise 0.5 s doubled each time
+/// up to 30 s. `random` (0 to 1) shortens the latter by up to half, so that many clients do not return at once.
 pub fn delay(retry: u32, retry_after: Option<Duration>, random: f64) -> Duration {
     if let Some(asked) = retry_after {
         return asked.min(LONGEST_RETRY_AFTER);
@@ -20,7 +20,7 @@ pub fn delay(retry: u32, retry_after: Option<Duration>, random: f64) -> Duration
     full.mul_f64(1.0 - random.clamp(0.0, 1.0) / 2.0)
 }
 
-/// What a `Retry-After` header asks for: seconds, or a date that is measured against the server's own `Date`.
+/// The wait requested by a `Retry-After` header: seconds, or a date that is compared with the server's own `Date`.
 pub fn retry_after(value: &str, server_time: Option<DateTime<Utc>>) -> Option<Duration> {
     if let Ok(seconds) = value.trim().parse::<u64>() {
         return Some(Duration::from_secs(seconds));

@@ -27,14 +27,14 @@ pub struct ShardTable {
 /// The copies of one shard.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Replicas {
-    /// The key whose points it holds, with custom sharding.
+    /// Its shard key, with custom sharding.
     pub key: Option<Value>,
     /// Peer id to state.
     pub states: BTreeMap<u64, String>,
 }
 
 impl Replicas {
-    /// The nodes whose copy serves.
+    /// The nodes with an active copy.
     pub fn active(&self) -> impl Iterator<Item = u64> {
         self.states.iter().filter(|(_, state)| *state == ACTIVE).map(|(peer, _)| *peer)
     }
@@ -118,7 +118,7 @@ impl ShardTable {
         unsettled
     }
 
-    /// The keys with their shards, in the order of these; nothing for automatic sharding.
+    /// The shard keys with their shards, ordered by shard. None for automatic sharding.
     pub fn keys(&self) -> Option<Vec<ShardKey>> {
         let mut keys: Vec<ShardKey> = Vec::new();
         for (id, replicas) in &self.shards {

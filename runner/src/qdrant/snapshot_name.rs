@@ -32,7 +32,7 @@ impl SnapshotName {
         if plain { Ok(Self(name.to_owned())) } else { Err(InvalidSnapshotName { name: shortened(name, 80) }) }
     }
 
-    /// The name as the server knows it.
+    /// The name on the server.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -54,7 +54,7 @@ impl SnapshotName {
     }
 }
 
-/// For messages: control characters escaped, which the collection's name may bring along.
+/// For messages: control characters, which may come from the collection's name, are escaped.
 impl fmt::Display for SnapshotName {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.pad(&one_line(&self.0))

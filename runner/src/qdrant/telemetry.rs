@@ -13,7 +13,7 @@ use super::error::Error;
 /// A server's report about itself.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct Telemetry {
-    /// Made at random by each process when it starts.
+    /// A random id that each process generates when it starts.
     #[serde(default, rename = "id")]
     pub process: Option<String>,
     #[serde(default)]

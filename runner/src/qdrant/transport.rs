@@ -93,7 +93,7 @@ pub(super) fn without_credentials(url: &Url) -> String {
     url.to_string()
 }
 
-/// The reason of an error; where it is one of TLS, with what to do about it.
+/// The reason of an error. For a TLS error, with advice.
 pub fn without_tls_riddles(error: &(dyn std::error::Error + 'static)) -> String {
     tls::find(error).map_or_else(|| root_cause(error), |error| tls::explain(error, false))
 }

@@ -1,8 +1,8 @@
-//! Why no client could be set up.
+//! Why a client could not be created.
 
 use std::path::PathBuf;
 
-/// The HTTP client cannot be made from the configuration.
+/// The HTTP client cannot be created from the configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum TransportError {
     /// The file of certificates is unusable.

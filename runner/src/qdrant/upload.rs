@@ -25,14 +25,14 @@ use super::subject::Subject;
 /// Interval of the stall check.
 const WATCH: Duration = Duration::from_millis(100);
 
-/// What is uploaded.
+/// The file to upload.
 #[derive(Debug, Clone)]
 pub struct Upload {
     /// The file name on the server.
     pub file_name: SnapshotName,
     /// The snapshot's length in bytes.
     pub size_bytes: u64,
-    /// The snapshot's SHA-256. The server compares it before it touches anything.
+    /// The snapshot's SHA-256. The server compares it before it changes anything.
     pub checksum: Sha256Digest,
 }
 
@@ -76,8 +76,8 @@ impl UploadError {
 }
 
 impl Client {
-    /// Uploads a snapshot and has the node restore it: into a collection, a new one or over the data of the one that is there; or into a
-    /// shard of a collection that is there.
+    /// Uploads a snapshot and makes the node restore it: into a new collection, over the data of an existing one, or
+    /// into a shard of an existing one.
     /// The `pieces` must be exactly `upload.size_bytes` long and end in [`Piece::End`]; if they just stop, the request is
     /// broken off and the server does nothing. Not repeated.
     ///
@@ -144,7 +144,7 @@ impl Client {
         }
     }
 
-    /// Ends when the upload stands still for too long, or the server works for too long.
+    /// Resolves when the upload stalls for too long, or the server takes too long.
     async fn watch(&self, what: &str, progress: &UploadProgress) -> Error {
         let mut last = (0, Instant::now());
         loop {
@@ -164,8 +164,8 @@ impl Client {
     }
 }
 
-/// Whether the server says that it kept nothing of the file. Most refusals come before that, and some after: of a configuration
-/// that does not fit (400), or of a collection that came about meanwhile (409).
+/// Whether the server reports that it kept nothing of the file. Most refusals come earlier. Some come later: if the
+/// configuration does not match (400), or if the collection was created in the meantime (409).
 fn is_refused(error: &Error) -> bool {
     if let Error::Status { status: 400 | 500, message, .. } = error {
         let before_it_is_kept =
@@ -193,7 +193,7 @@ fn with_advice(mut error: Error, complete: bool) -> Error {
     error
 }
 
-/// The snapshot's content, handed out as the connection takes it.
+/// The snapshot's content, produced as the connection consumes it.
 #[derive(Debug)]
 struct Content {
     pieces: mpsc::Receiver<Piece>,

@@ -13,7 +13,7 @@ use super::answers::{Envelope, Update};
 use super::client::{Client, decode};
 use super::error::Error;
 
-/// A point as a server gives it.
+/// A point in the server's format.
 #[derive(Debug, Clone, Deserialize)]
 pub struct WholePoint {
     /// A number or a UUID.
@@ -32,11 +32,11 @@ pub struct WholePoint {
 /// A request for a page.
 #[derive(Debug, Clone, Default)]
 pub struct PageWanted {
-    /// The first id that may be on it; from the beginning without one.
+    /// The first possible id on it. None for the first page.
     pub from: Option<Value>,
     /// Maximum number of points.
     pub limit: usize,
-    /// Only points that this filter of Qdrant's lets through.
+    /// Only points that match this Qdrant filter.
     pub filter: Option<Value>,
 }
 
@@ -47,7 +47,7 @@ pub struct Page {
     pub points: Vec<WholePoint>,
     /// The first id of the next page, if there is one.
     pub next: Option<Value>,
-    /// The length of the answer.
+    /// The size of the answer in bytes.
     pub size_bytes: usize,
 }
 
@@ -68,7 +68,7 @@ pub enum Existing {
 }
 
 impl Client {
-    /// One page of a collection, asked for once.
+    /// A page of a collection, requested once.
     ///
     /// # Errors
     /// As every request: see [`Error`].
@@ -89,7 +89,7 @@ impl Client {
         Ok(Page { points, next, size_bytes: answer.body.len() })
     }
 
-    /// The points with these ids, in no particular order, asked for once; ids of no point are passed over.
+    /// The points with these ids, in no particular order, requested once. Ids without a point are ignored.
     ///
     /// # Errors
     /// As every request: see [`Error`].
@@ -131,15 +131,15 @@ impl Client {
         url.query_pairs_mut().append_pair("wait", "true").append_pair("ordering", "strong");
         let limit = self.limits.request;
         let answer = self.send_to(&what, Method::PUT, url, Some(&body), limit).await?;
-        // `acknowledged` says that it will be done: then it shows a little later.
+        // `acknowledged` means that the write will be done. It becomes visible a little later.
         decode::<Envelope<Update>>(&what, &answer.body).map(drop)
     }
 
-    /// Waits before asking again after `error`, if that may help: as long as a busy server wants, for `patience` together, and after other
-    /// failures in passing as often as requests are repeated.
+    /// Waits before a retry after `error`, if a retry may help: as long as a busy server requests, up to `patience`
+    /// in total, and after other temporary failures up to the configured number of retries.
     ///
     /// # Errors
-    /// `error` itself, where it is of no use; and an interruption.
+    /// `error` itself, if a retry does not help; and an interruption.
     pub async fn wait_after(
         &self,
         error: Error,

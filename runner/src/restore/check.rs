@@ -12,7 +12,7 @@ use crate::qdrant;
 /// Reads the archive of `manifest` whole and compares the digest of what would be restored, until `interrupt` is canceled.
 ///
 /// # Errors
-/// When the backup cannot be restored by this version, or is damaged, or an interruption came.
+/// When this version cannot restore the backup, the backup is damaged, or on an interruption.
 pub async fn check_archive(
     source: &Source,
     manifest: &Manifest,

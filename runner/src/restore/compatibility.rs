@@ -5,7 +5,7 @@ use crate::qdrant::minor_version;
 /// Why it cannot.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum VersionSkew {
-    /// The backup does not say where it is from.
+    /// The backup does not contain its server's version.
     #[error(
         "the backup does not say which version of Qdrant it is from, so it is unknown whether {target} accepts it"
     )]

@@ -24,7 +24,7 @@ pub fn is_corrupt(error: &RestoreError) -> bool {
 pub struct Recorded {
     /// Whether it is.
     pub is_done: bool,
-    /// What is to be said of that.
+    /// The message about that.
     pub warning: Option<String>,
 }
 

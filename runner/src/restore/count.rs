@@ -21,17 +21,17 @@ const SAME: u32 = 5;
 const LOOKS: u32 = 20;
 const BETWEEN_COUNTS: Duration = Duration::from_millis(300);
 
-/// What was found in a restored collection.
+/// The points in a restored collection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Counted {
-    /// How many points, if the server tells.
+    /// The number of points, if the server reports it.
     pub points: Option<PointsCount>,
     /// Why the number is uncertain, as a sentence.
     pub doubt: Option<String>,
 }
 
 impl Counted {
-    /// How many points, if that is known to the last one.
+    /// The number of points, if it is exact.
     pub fn exactly(&self) -> Option<u64> {
         self.points.filter(|count| count.exact).map(|count| count.points)
     }
@@ -202,7 +202,7 @@ impl Finding<'_> {
         self.by == Operation::Drill && known.by != Operation::Drill && self.steady && within && !fitted
     }
 
-    /// Whether later restores are compared with it.
+    /// Whether later restores are compared with this number.
     fn is_to_be_noted(&self) -> bool {
         self.steady && self.known.is_none_or(|known| known.count != self.got.points)
     }

@@ -25,12 +25,12 @@ pub enum RestoreError {
         /// The unknown requirement.
         what: String,
     },
-    /// Not one snapshot of the whole collection.
+    /// Not a single snapshot of the whole collection.
     #[error(
         "the backup {what}, which this version cannot restore; `qdrant-backup export` writes the snapshots for an upload by hand"
     )]
     Unsupported {
-        /// What it is.
+        /// What it is instead.
         what: String,
     },
     /// Custom sharding, without an existing target.
@@ -106,7 +106,7 @@ pub enum RestoreError {
         /// How they differ.
         problem: String,
     },
-    /// The server is of another version.
+    /// The server has another version.
     #[error("{0}; --allow-version-skew skips this check")]
     Version(#[from] VersionSkew),
     /// The target exists.
@@ -136,7 +136,7 @@ pub enum RestoreError {
     TargetIsAlias {
         /// Alias that was given as a collection.
         target: CollectionName,
-        /// What it stands for.
+        /// The collection that it refers to.
         collection: String,
     },
     /// The name is reserved for drills.
@@ -168,7 +168,7 @@ pub enum RestoreError {
     AliasElsewhere {
         /// Name of the alias.
         alias: String,
-        /// What it stands for.
+        /// The collection that it refers to.
         collection: String,
     },
     /// Backups of several collections claim one alias: it was moved between them.
@@ -178,7 +178,7 @@ pub enum RestoreError {
     AliasClaimedTwice {
         /// Name of the alias.
         alias: String,
-        /// Another collection that is to have it.
+        /// Another collection that claims it.
         other: CollectionName,
     },
     /// A collection has the alias's name.
@@ -199,7 +199,7 @@ pub enum RestoreError {
     /// The archive cannot be read.
     #[error(transparent)]
     Archive(#[from] ArchiveError),
-    /// The manifest is gone, or was changed.
+    /// The manifest is missing or was changed.
     #[error(transparent)]
     Manifest(#[from] WholeError),
     /// The archive does not match the manifest.
@@ -226,17 +226,17 @@ pub enum RestoreError {
     PointsLost {
         /// The smaller of the manifest's counts.
         expected: u64,
-        /// What was counted.
+        /// The number of restored points.
         got: u64,
     },
     /// An earlier restore of the same backup had another number of points.
     #[error("{got} points were restored, but there were {found} when this backup was first restored or drilled ({} UTC)", at.format("%Y-%m-%d %H:%M:%S"))]
     PointsDiffer {
-        /// What was found then.
+        /// The number found then.
         found: u64,
         /// When.
         at: chrono::DateTime<chrono::Utc>,
-        /// What was counted now.
+        /// The number found now.
         got: u64,
     },
     /// One of our threads failed.

@@ -18,7 +18,7 @@ use crate::qdrant::Client;
 pub struct Destination {
     /// Node that receives the upload.
     pub client: Client,
-    /// The nodes of its cluster, where they do not follow from its URL.
+    /// The nodes of its cluster, if they cannot be derived from its URL.
     pub nodes: Vec<Url>,
     /// The progress display.
     pub console: Console,

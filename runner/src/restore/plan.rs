@@ -57,24 +57,24 @@ pub struct Facts {
     pub collections: Vec<CollectionName>,
     /// Aliases that it has now.
     pub aliases: Vec<Alias>,
-    /// All nodes, where it is in cluster mode.
+    /// All nodes, in cluster mode.
     pub nodes: Option<Nodes>,
 }
 
-/// How a backup by shard would be restored.
+/// How a backup by shard is to be restored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ByShard {
-    /// How many shards there are.
+    /// The number of shards.
     pub shards: usize,
-    /// How many copies of each there are to be.
+    /// The number of copies of each shard.
     pub copies: u64,
-    /// How many nodes take them.
+    /// The number of nodes that receive shards.
     pub nodes: usize,
     /// The unfinished restore to continue.
     pub begun: Option<Begun>,
 }
 
-/// The target, where it exists.
+/// The existing target.
 #[derive(Debug, Clone)]
 pub struct Existing {
     /// Its points. None if the server does not report them.
@@ -92,15 +92,15 @@ pub struct Plan {
     pub backup: Option<Whole>,
     /// The existing target.
     pub existing: Option<Existing>,
-    /// How the configuration of what is there differs from the backup's.
+    /// The differences between the existing configuration and the backup's.
     pub differences: Vec<Difference>,
     /// The aliases that the collection had.
     pub had_aliases: Vec<String>,
     /// The aliases to set.
     pub aliases: Vec<AliasChange>,
-    /// The shard keys of the backup; nothing for automatic sharding.
+    /// The shard keys of the backup. None for automatic sharding.
     pub shard_keys: Option<Vec<ShardKey>>,
-    /// How a backup by shard would be restored; nothing for one of a whole collection.
+    /// How to restore a backup by shard. None for a backup of a whole collection.
     pub by_shard: Option<ByShard>,
     /// For a backup of a whole collection: the cluster node that will have all its shards.
     pub on_node: Option<String>,
@@ -130,7 +130,7 @@ impl ByShard {
 }
 
 impl Facts {
-    /// Asks the server.
+    /// Reads the information from the server.
     ///
     /// # Errors
     /// As every request: see [`Error`].
@@ -330,7 +330,7 @@ impl Plan {
         options: &PlanOptions,
     ) -> Result<(), RestoreError> {
         let target = self.target.clone();
-        // The server would resolve the name and overwrite what is behind it.
+        // The server would resolve the alias and overwrite its collection.
         if let Some(alias) = facts.aliases.iter().find(|alias| alias.alias_name == target.as_str()) {
             let collection = qdrant_backup_shared::text::shortened(&alias.collection_name, 120);
             self.obstacles.push(RestoreError::TargetIsAlias { target, collection });
@@ -347,7 +347,7 @@ impl Plan {
             }
             return check_new(&target, self.shard_keys.as_deref());
         }
-        // That it is there is known from the list, whatever else the server tells or refuses to tell.
+        // The list shows that it exists, whatever other requests the server refuses.
         let existing = self.existing.insert(Existing { points: None });
         match client.count(&target).await {
             Ok(points) => existing.points = Some(points),

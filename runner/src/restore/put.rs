@@ -39,7 +39,7 @@ pub struct PutError {
 /// Nothing changes on the server before the last byte of the request.
 ///
 /// # Errors
-/// With the state of the target. Nothing of ours is then on the server, or it is in the status as undeleted.
+/// With the state of the target. Nothing of ours is on the server then, or the status records it as undeleted.
 pub async fn put(
     session: &mut Session,
     destination: &Destination,
@@ -90,7 +90,7 @@ pub async fn put(
         .map_err(|error| PutError { state: state_after_count(&error), error })
 }
 
-/// A collection with more points than its backup lacks none: somebody has written to it.
+/// A collection with more points than its backup is complete: someone has written to it.
 pub(super) fn state_after_count(error: &RestoreError) -> TargetState {
     let exceeds = matches!(error, RestoreError::PointsDiffer { found, got, .. } if got > found);
     if exceeds { TargetState::Exceeded } else { TargetState::Doubtful }

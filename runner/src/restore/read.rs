@@ -9,10 +9,10 @@ use qdrant_backup_shared::manifest::{Archive, Encoding, Manifest, Scope, SizeAnd
 use super::error::RestoreError;
 use crate::archive::read::{ArchiveReader, Prove, Source, is_readable};
 
-/// The archives to restore, of one shard each, by their shards.
+/// The archives to restore, one per shard, by shard.
 ///
 /// # Errors
-/// When the backup needs what this version does not know.
+/// When the backup requires a feature that this version does not support.
 pub fn shard_archives(manifest: &Manifest) -> Result<BTreeMap<u32, &Archive>, RestoreError> {
     check_readable(manifest)?;
     let of_shards = manifest.archives.iter().flat_map(|archive| {
@@ -25,7 +25,8 @@ pub fn shard_archives(manifest: &Manifest) -> Result<BTreeMap<u32, &Archive>, Re
 /// The archive to restore.
 ///
 /// # Errors
-/// When the backup is more than one snapshot of a collection, or needs what this version does not know.
+/// When the backup is more than one snapshot of a collection, or requires a feature that this version does not
+/// support.
 pub fn sole_archive(manifest: &Manifest) -> Result<&Archive, RestoreError> {
     let unsupported = |what: String| Err(RestoreError::Unsupported { what });
     check_readable(manifest)?;
@@ -60,7 +61,7 @@ fn check_readable(manifest: &Manifest) -> Result<(), RestoreError> {
 /// matches the manifest; only then can the data be trusted. Blocks.
 ///
 /// # Errors
-/// When the archive cannot be read, or is another one than the manifest says.
+/// When the archive cannot be read, or does not match the manifest.
 pub fn read_whole(
     source: &Source,
     manifest: &Manifest,

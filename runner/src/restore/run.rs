@@ -31,7 +31,7 @@ pub const NOTHING: &str =
 /// Maximum number of retired collections in a message.
 const SHOWN_RETIRED: usize = 20;
 
-/// Shows plans to a person.
+/// Shows plans to the user.
 pub type Announce = Box<dyn Fn(&Facts, &[Plan]) + Send + Sync>;
 
 /// Makes the context of a backup of these collections.
@@ -39,17 +39,17 @@ pub type Safety = Box<dyn Fn(Vec<CollectionName>) -> BackupContext + Send + Sync
 
 /// Everything that the operation is given.
 pub struct RestoreContext {
-    /// Where to restore to.
+    /// The target.
     pub destination: Destination,
     /// The collections to restore. If empty, all that have backups.
     pub selection: Selection,
-    /// Of all of them also those that are retired.
+    /// If all are restored, include retired ones.
     pub include_retired: bool,
     /// Choices that apply to every collection.
     pub options: PlanOptions,
     /// Called with the plans before any change.
     pub announce: Announce,
-    /// How a target is backed up first: given its names, the whole context of that operation.
+    /// How to back up a target first: takes the names and the whole context of that operation.
     pub safety: Safety,
 }
 

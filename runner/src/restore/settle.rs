@@ -30,7 +30,7 @@ enum Readiness {
 /// snapshot's log while they already serve requests.
 ///
 /// With several nodes, all must have the same consensus state and count the same points, twice in a row: an upload is answered
-/// before the cluster knows that the other copies are out of date.
+/// before the cluster knows that the other replicas are outdated.
 ///
 /// # Errors
 /// When it is not ready in time, or on an interruption.

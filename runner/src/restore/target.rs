@@ -11,7 +11,7 @@ pub enum TargetState {
     Doubtful,
     /// Some of its shards are restored. The same command continues with the others.
     Half,
-    /// It holds more than the backup does.
+    /// It contains more than the backup.
     Exceeded,
     /// The server has everything but did not answer: it may still be working.
     Unknown,

@@ -142,7 +142,7 @@ impl Session {
         &self.layout
     }
 
-    /// Where archives are read from.
+    /// The directory that archives are read from.
     pub fn source(&self) -> &Source {
         &self.source
     }
@@ -157,7 +157,7 @@ impl Session {
         self.clock.now()
     }
 
-    /// This call's random UUID.
+    /// The random UUID of this call.
     pub fn run_id(&self) -> &str {
         &self.run_id
     }
@@ -184,7 +184,7 @@ impl Session {
     /// Replaces `repository.json`.
     ///
     /// # Errors
-    /// When it cannot be written; it is then as before, in memory and on disk.
+    /// When it cannot be written. It is then unchanged, in memory and on disk.
     pub fn change_repository(&mut self, change: impl FnOnce(&mut Repository)) -> io::Result<()> {
         let mut changed = self.repository.clone();
         change(&mut changed);
@@ -252,7 +252,7 @@ impl Session {
         });
     }
 
-    /// Warns of everything that the catalog could not read: among that may be the backup that is looked for.
+    /// Warns about everything that the catalog could not read, because the requested backup may be among it.
     pub fn warn_of_unreadable(&mut self) {
         let problems: Vec<String> =
             self.catalog.unreadable.iter().map(|entry| entry.problem.clone()).collect();
@@ -301,7 +301,7 @@ impl Session {
         qdrant_version: Option<String>,
     ) {
         let outcome = outcome(&collections, failure.as_ref());
-        // The collection that was interrupted carries the interruption already; counting it twice would be wrong.
+        // The interrupted collection already has the interruption; it must not count twice.
         let told =
             outcome == Outcome::Interrupted && collections.iter().any(|report| report.failure.is_some());
         let report = OperationReport {
@@ -319,7 +319,7 @@ impl Session {
         self.enter(report);
     }
 
-    /// Ends an operation at places for copies, as [`Session::end`] does one on collections.
+    /// Ends an operation on offsite places, as [`Session::end`] does for collections.
     pub fn end_places(&mut self, begun: Begun, places: Vec<PlaceReport>, failure: Option<Failure>) {
         let outcomes = places.iter().map(|place| place.outcome.clone());
         let outcome = match &failure {
@@ -351,7 +351,7 @@ impl Session {
         self.operations.push(report);
     }
 
-    /// The operation that ended last.
+    /// The last operation that ended.
     pub fn last_operation(&self) -> Option<&OperationReport> {
         self.operations.last()
     }

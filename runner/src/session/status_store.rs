@@ -1,8 +1,8 @@
 //! Maintains the status file: reads it once at the start, then writes it completely, or a line in its journal, at every change.
 //!
-//! The first write is whole, and so is one that a line cannot say, and the last. In between it is written whole when the journal has
-//! grown as long as itself, so that all writes together cost what there is to say and not its square, and now and
-//! then for programs that know no journal.
+//! The first and the last write are complete, and so are changes that a line cannot express. In between, the status
+//! is written completely when the journal has grown as large as the status, so that the total cost is linear in the
+//! amount of changes. It is also written completely from time to time for programs that do not know the journal.
 
 use std::fs::{self, File};
 use std::io::{self, Seek, SeekFrom, Write};
@@ -51,11 +51,11 @@ pub struct StatusStore {
     status: Status,
     last_written: Option<Instant>,
     journal_path: PathBuf,
-    /// What the next line continues from, once the status was written whole.
+    /// The base of the next line, once the status was written completely.
     journal: Option<Journal>,
 }
 
-/// The journal of one whole status.
+/// The journal of one complete status.
 #[derive(Debug)]
 struct Journal {
     /// The status with all lines so far.
@@ -154,7 +154,7 @@ impl StatusStore {
     fn write_with(&mut self, durable: bool) -> Result<(), StatusError> {
         // The next attempt also waits after a failure.
         self.last_written = Some(Instant::now());
-        // After a failed write, the journal may end in an incomplete line, so nothing more is added.
+        // After a failed write, the journal may end in an incomplete line, so nothing is appended.
         if let Some(mut journal) = self.journal.take() {
             match journal.add(&self.journal_path, &self.status, durable) {
                 Ok(true) => {
@@ -186,7 +186,7 @@ impl StatusStore {
 }
 
 impl Drop for StatusStore {
-    /// Leaves one file. Should that fail, the journal has it all.
+    /// Merges the journal into the status file. If that fails, the journal still has everything.
     fn drop(&mut self) {
         if self.journal.as_ref().is_some_and(|journal| journal.file.is_some()) {
             drop(self.write_whole());
@@ -195,7 +195,8 @@ impl Drop for StatusStore {
 }
 
 impl Journal {
-    /// Adds the line that makes `status` of what was written. Not where that is to be written whole.
+    /// Appends the line for the change from the written status to `status`. Not if the status must be written
+    /// completely.
     fn add(&mut self, path: &Path, status: &Status, durable: bool) -> io::Result<bool> {
         let interval = WHOLE.max(Duration::from_secs(self.whole_bytes / WHOLE_BYTES_PER_SECOND));
         let is_short = self.bytes < self.whole_bytes.max(JOURNAL_BYTES);
@@ -432,7 +433,7 @@ mod tests {
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 for number in 0..120 {
-                    // Every third is written whole.
+                    // Every third write is complete.
                     store
                         .update(|status| {
                             status.operations.entry(Operation::Backup).or_default().runs_total += 1;
@@ -478,7 +479,7 @@ mod tests {
             }
             bytes
         };
-        // Four times as many cost about four times as much; by their square it would be sixteen times.
+        // Four times as many collections cost about four times as much. Quadratic cost would be sixteen times.
         let (few, many) = (written(300), written(1200));
         assert!(many < 8 * few, "{many} bytes for 1200 collections, {few} for 300");
     }

@@ -4,7 +4,7 @@
 /// Maximum number of different warnings.
 const KEPT: usize = 100;
 
-/// Warnings in the order in which they first came.
+/// Warnings in the order of first occurrence.
 #[derive(Debug, Default)]
 pub struct Warnings {
     kept: Vec<(String, u64)>,
@@ -23,7 +23,7 @@ impl Warnings {
         }
     }
 
-    /// One line each, and one for those that were left out.
+    /// One line each, and one for omitted warnings.
     pub fn lines(&self) -> Vec<String> {
         let kept = self.kept.iter().map(|(warning, times)| match times {
             1 => warning.clone(),

@@ -11,7 +11,7 @@ pub struct ApiKey(SecretString);
 /// Why a text is not a valid API key. Never contains the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ApiKeyError {
-    /// Nothing there.
+    /// It is empty.
     #[error("the API key is empty")]
     Empty,
     /// A character that HTTP headers do not allow, or that hints at another kind of file.
@@ -31,7 +31,7 @@ pub enum ApiKeyError {
 }
 
 impl ApiKey {
-    /// Takes a key as it stands.
+    /// Uses a key as written.
     ///
     /// # Errors
     /// When it is empty, has characters other than visible ASCII, or has extra text around it.
@@ -54,7 +54,7 @@ impl ApiKey {
         Ok(Self(SecretString::from(text)))
     }
 
-    /// Takes the content of a key file, whose last line may end in a newline.
+    /// Uses the content of a key file, whose last line may end in a newline.
     ///
     /// # Errors
     /// As for [`ApiKey::new`]; a second line is an invisible character.

@@ -39,7 +39,7 @@ pub(super) fn assignments(text: &str) -> Result<BTreeMap<String, String>, String
     Ok(values)
 }
 
-/// The variables of ours that a file sets. Has no `Debug`: the key may be among them.
+/// The variables of ours that a file sets. Has no `Debug`, because one of them may be the key.
 #[derive(Default)]
 pub(super) struct EnvFile {
     values: BTreeMap<&'static str, (usize, String)>,
@@ -72,13 +72,13 @@ impl EnvFile {
         self.values.get(name).map(|(line, value)| (*line, value.as_str()))
     }
 
-    /// Whether it sets what is never shown.
+    /// Whether it sets a secret.
     pub(super) fn has_secret(&self) -> bool {
         let mut secrets = keys::all().map(|setting| setting.about()).filter(|about| about.secret);
         secrets.any(|about| about.variable.is_some_and(|name| self.values.contains_key(name)))
     }
 
-    /// Gives a warning about what is not taken.
+    /// Stores a value, or returns a warning about an ignored variable.
     fn take(&mut self, entry: &Entry<'_>, line: usize) -> Result<Option<String>, String> {
         let written = entry.name;
         let Some(name) = variables().find(|known| *known == written) else {
@@ -118,7 +118,7 @@ fn unknown(name: &str) -> Result<Option<String>, String> {
         return Ok(None);
     }
     let shown: String = name.chars().take(60).collect();
-    // What all names begin with says nothing about how near two of them are.
+    // The common prefix of all names does not count for similarity.
     let ours = variables().filter_map(|known| known.strip_prefix(prefix));
     match closest(&upper[prefix.len()..], ours) {
         Some(meant) => Err(format!("{shown}: unknown variable; did you mean {prefix}{meant}?")),
@@ -129,16 +129,16 @@ fn unknown(name: &str) -> Result<Option<String>, String> {
     }
 }
 
-/// One assignment as it stands in the file, over several lines if its quotes are.
+/// An assignment as written in the file. Quotes may span several lines.
 struct Entry<'a> {
     whole: &'a str,
     name: &'a str,
-    /// Quotes included, blanks around it not.
+    /// The value with its quotes, without surrounding blanks.
     value: Option<&'a str>,
 }
 
 impl<'a> Entry<'a> {
-    /// Takes the first entry off a text that is not empty.
+    /// Removes the first entry from a nonempty text.
     fn split(text: &'a str) -> Self {
         let line_end = text.find('\n').map_or(text.len(), |end| end + 1);
         let line = &text[..line_end];
@@ -153,7 +153,7 @@ impl<'a> Entry<'a> {
         let name = name.trim();
         let name =
             name.strip_prefix("export").filter(|rest| rest.starts_with([' ', '\t'])).unwrap_or(name).trim();
-        // A quote that does not close on this line closes on a later one, or else belongs to this line only.
+        // A quote that is not closed on this line is closed on a later one. Otherwise it affects only this line.
         let start = line_end - value.trim_start().len();
         let close = if start < line_end { closing_quote(&text[start..]) } else { None };
         let whole = match close {
@@ -167,7 +167,7 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// Where the quote that a value begins with is closed.
+/// The position where the opening quote of a value is closed.
 fn closing_quote(value: &str) -> Option<usize> {
     let quote = value.chars().next().filter(|first| matches!(first, '"' | '\''))?;
     let mut escaped = false;

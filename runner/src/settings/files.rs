@@ -86,7 +86,7 @@ pub(super) fn read_config_file(layers: &mut Layers<'_>, defaults: &[PathBuf]) {
     }
 }
 
-/// Takes the text of a `backup.yaml` into the layers.
+/// Adds the text of a `backup.yaml` to the layers.
 pub(super) fn take_config(layers: &mut Layers<'_>, path: &Path, text: &str) {
     layers.config_path = Some(path.to_owned());
     layers.config_text = Some(text.to_owned());
@@ -96,8 +96,8 @@ pub(super) fn take_config(layers: &mut Layers<'_>, path: &Path, text: &str) {
     });
 }
 
-/// Reads the API key from a file, for a command that needs it. Errors are problems of the source that gives the file; a command
-/// that only shows the settings warns.
+/// Reads the API key from a file, for a command that needs it. Errors are reported for the source that names the
+/// file. A command that only shows the settings warns instead.
 pub(super) fn read_key(layers: &mut Layers<'_>, path: &Path, source: &Source) -> Option<ApiKey> {
     if layers.opts.keys == Keys::Unneeded {
         return None;
@@ -124,12 +124,13 @@ fn unreadable(place: &str, path: &Path, error: &io::Error) -> String {
     one_line(&format!("{place}: cannot read {}: {}", path.display(), refused(path, error)))
 }
 
-/// Whether users outside the file's group may read it. One that cannot be looked at shows when it is read.
+/// Whether users outside the file's group may read it. If that cannot be determined, reading it will show the
+/// problem.
 pub(super) fn is_readable_by_others(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0)
 }
 
-/// The warning about a secret that everybody can read.
+/// The warning about a secret that every user can read.
 pub(super) fn others_can_read(what: &str, path: &Path) -> String {
     let path = path.display();
     one_line(&format!("the {what} can be read by every user of this machine: {path}; chmod o-r {path}"))

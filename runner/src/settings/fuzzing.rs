@@ -1,4 +1,4 @@
-//! `backup.yaml` with everything derived from it, and env files, for fuzzing.
+//! Fuzz targets for `backup.yaml` with everything derived from it, and for env files.
 
 #![expect(clippy::unwrap_used, reason = "a broken promise ends the run")]
 
@@ -13,7 +13,7 @@ use super::env_file::{EnvFile, assignments};
 use super::opts::{Keys, Opts};
 use super::{Settings, render_settings, settings_json};
 
-/// A `backup.yaml`. No file that it names is read.
+/// A `backup.yaml`. Files named in it are not read.
 pub fn configuration(data: &[u8]) {
     let text = text(data);
     let path = Path::new("/etc/qdrant-backup/backup.yaml");
@@ -40,7 +40,7 @@ pub fn configuration(data: &[u8]) {
     }
 }
 
-/// An env file: of ours, and of another program's variables.
+/// An env file, with our variables and those of another program.
 pub fn env_file(data: &[u8]) {
     let text = text(data);
     let (file, problems) = EnvFile::parse(Path::new("/etc/qdrant-backup/env"), &text);

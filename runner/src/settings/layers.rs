@@ -74,7 +74,7 @@ impl<'a> Layers<'a> {
         Some(value.as_os_str())
     }
 
-    /// Whether the process environment or the env file has the variable, with nothing in it.
+    /// Whether the process environment or the env file has the variable with an empty value.
     pub(super) fn is_empty(&self, name: &str) -> bool {
         self.environment.get(OsStr::new(name)).is_some_and(|value| value.is_empty())
             || self.env_file.get(name).is_some_and(|(_, value)| value.is_empty())

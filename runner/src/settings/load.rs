@@ -31,15 +31,15 @@ pub struct Settings {
     pub(super) values: Values,
     /// Overrides the directories of the settings.
     pub(super) other_layout: Option<Layout>,
-    /// The server and how to reach it.
+    /// The server and how to connect to it.
     pub qdrant: QdrantSettings,
-    /// Which collections are backed up.
+    /// The collections to back up.
     pub selection: Selection,
     /// The expected schedule of backups, if set.
     pub schedule: Option<Schedule>,
     /// The time zone of schedules.
     pub timezone: TimeZone,
-    /// How drills are made.
+    /// Options of drills.
     pub drill: DrillSettings,
     /// The offsite places.
     pub offsite: Vec<PlaceSettings>,
@@ -97,7 +97,7 @@ impl Settings {
         Self::choose(layers)
     }
 
-    /// Builds the settings that a `backup.yaml` with this text at `path` would give.
+    /// Builds the settings as if a `backup.yaml` with this text existed at `path`.
     ///
     /// # Errors
     /// As for [`Settings::load`].
@@ -170,7 +170,7 @@ impl Settings {
         self.values.get(knob)
     }
 
-    /// Where the value of a setting came from.
+    /// The source of a setting's value.
     pub fn source<T>(&self, knob: &Knob<T>) -> Source {
         self.values.source(knob.key())
     }

@@ -15,7 +15,7 @@ use super::schedule::{Schedule, TimeZone};
 /// Size limit for a file of variables.
 const ENVIRONMENT_MAX_BYTES: u64 = 1 << 20;
 
-/// One place, as it is configured.
+/// A place with its configuration.
 #[derive(Debug, Clone)]
 pub struct PlaceSettings {
     /// Its settings, with the program's path from `PATH`.

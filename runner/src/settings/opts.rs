@@ -1,4 +1,4 @@
-//! What the command line may override.
+//! Command-line overrides.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -29,6 +29,6 @@ pub struct Opts {
     pub to: Option<String>,
     /// `--to-api-key-file`: that server's key.
     pub to_api_key_file: Option<PathBuf>,
-    /// What becomes of key files.
+    /// How key files are used.
     pub keys: Keys,
 }

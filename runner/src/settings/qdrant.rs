@@ -1,4 +1,4 @@
-//! The settings about the server that need more than reading.
+//! The settings about the server that need more than parsing.
 
 use std::path::{Path, PathBuf};
 
@@ -19,7 +19,7 @@ use super::setting::{Setting, Source};
 const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 const CREDENTIAL: &str = "api-key";
 
-/// The server and how to reach it.
+/// The server and how to connect to it.
 #[derive(Debug, Clone)]
 pub struct QdrantSettings {
     /// Qdrant's URL, with the credentials for basic authentication from the URL.
@@ -28,7 +28,7 @@ pub struct QdrantSettings {
     pub nodes: Vec<Url>,
     /// The API key.
     pub api_key: Option<ApiKey>,
-    /// HTTP proxy to reach Qdrant through.
+    /// HTTP proxy for connections to Qdrant.
     pub proxy: Option<ProxyUrl>,
 }
 
@@ -128,8 +128,8 @@ enum KeyFrom {
     File(PathBuf),
 }
 
-/// The key as systemd passes it (`LoadCredential=api-key:…`), where there is one of that name and the environment names no
-/// other. Documented in systemd.exec(5), "Credentials".
+/// The key passed by systemd (`LoadCredential=api-key:…`), if it exists and the environment does not set another one.
+/// Documented in systemd.exec(5), "Credentials".
 fn credential(layers: &Layers<'_>) -> Option<(Source, KeyFrom)> {
     if variables().any(|name| layers.variable(name).is_some()) {
         return None;

@@ -20,7 +20,7 @@ pub struct OtherServer {
 }
 
 impl OtherServer {
-    /// Where `--to` says that it is restored to.
+    /// The target of `--to`.
     pub(super) fn choose(layers: &mut Layers<'_>) -> Option<Self> {
         let (source, opts) = (Source::CommandLine("--to"), layers.opts);
         let refusal =

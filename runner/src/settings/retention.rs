@@ -1,11 +1,11 @@
-//! What is wrong with the rules of retention.
+//! Checks the rules of retention.
 
 use qdrant_backup_shared::config_file::keys::OVERRIDES;
 
 use super::layers::Layers;
 use crate::choice::Globs;
 
-/// What is wrong with the globs of the overrides.
+/// The problems of the globs in the overrides.
 pub(super) fn check_overrides(layers: &mut Layers<'_>) {
     for rules in layers.values.get(&OVERRIDES) {
         if let Err(why) = Globs::one(&rules.glob.value) {

@@ -32,13 +32,13 @@ pub enum ScheduleError {
         if *fields == 6 { "; seconds are not supported" } else { "" }
     )]
     FieldCount {
-        /// How many there are.
+        /// The number of fields.
         fields: usize,
     },
-    /// A field that cannot be read.
+    /// An invalid field.
     #[error("not a cron expression: {reason}")]
     Invalid {
-        /// What the parser says.
+        /// The parser's message.
         reason: String,
     },
     /// For example 30 February.
@@ -47,7 +47,7 @@ pub enum ScheduleError {
     /// Not in the IANA database.
     #[error("unknown time zone; expected local or an IANA name such as Europe/Berlin{}", .meant.map(|name| format!("; did you mean {name}?")).unwrap_or_default())]
     UnknownTimeZone {
-        /// A name that is near.
+        /// A similar name.
         meant: Option<&'static str>,
     },
 }
@@ -56,7 +56,7 @@ impl TimeZone {
     /// Reads `local` or an IANA name.
     ///
     /// # Errors
-    /// Anything else.
+    /// When it is neither.
     pub fn parse(text: &str) -> Result<Self, ScheduleError> {
         if text.eq_ignore_ascii_case("local") {
             return Ok(Self::Local);
@@ -88,17 +88,17 @@ impl Schedule {
     /// Reads a cron expression of five fields, or one of `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`.
     ///
     /// # Errors
-    /// Another number of fields (so, seconds), a field out of range, or a date that never comes.
+    /// Another number of fields (for example with seconds), a field out of range, or a date that does not exist.
     pub fn parse(expression: &str, zone: TimeZone) -> Result<Self, ScheduleError> {
         let fields = expression.split_whitespace().count();
         if fields != 5 && !expression.trim_start().starts_with('@') {
             return Err(ScheduleError::FieldCount { fields });
         }
-        // The parser takes it for a field without any number, and looks for its time through all the years.
+        // The parser accepts it as a field without any number, and would search all years for its time.
         if expression.split_whitespace().any(|field| field.split(',').any(str::is_empty)) {
             return Err(ScheduleError::Invalid { reason: "an item of a list is empty".to_owned() });
         }
-        // As crontab(5) says of days of the month and of the week: either is enough, unless one of the fields begins with *.
+        // As in crontab(5): a match of day of month or day of week is enough, unless one of the fields begins with *.
         let mut days = expression.split_whitespace().skip(2).step_by(2);
         let both = days.any(|field| field.starts_with('*'));
         let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed);
@@ -115,12 +115,12 @@ impl Schedule {
         &self.expression
     }
 
-    /// What it means, in words: `At 02:00.`
+    /// The meaning in words: `At 02:00.`
     pub fn in_words(&self) -> String {
         self.cron.describe()
     }
 
-    /// The time zone it is read in.
+    /// Its time zone.
     pub fn zone(&self) -> TimeZone {
         self.zone
     }
@@ -232,7 +232,7 @@ mod tests {
     #[test]
     fn a_start_in_the_repeated_hour_comes_once_at_its_first_time() {
         let berlin = schedule("30 2 * * *", "Europe/Berlin");
-        // On 26 October 2025 02:30 came at 00:30 and at 01:30 UTC.
+        // On 26 October 2025 02:30 occurred at 00:30 and at 01:30 UTC.
         assert_eq!(berlin.next_after(at("2025-10-25T12:00:00Z")), Some(at("2025-10-26T00:30:00Z")));
         assert_eq!(berlin.next_after(at("2025-10-26T00:30:00Z")), Some(at("2025-10-27T01:30:00Z")));
     }
@@ -249,7 +249,7 @@ mod tests {
         }
     }
 
-    /// As cron(8) of Debian starts, which looks at the first character of both fields.
+    /// Like cron(8) of Debian, which checks the first character of both fields.
     #[test]
     fn a_day_of_the_month_or_of_the_week_is_enough_unless_one_of_the_fields_begins_with_a_star() {
         let next = |expression: &str| schedule(expression, "UTC").next_after(at("2025-07-15T14:30:00Z"));

@@ -45,13 +45,13 @@ pub enum UrlError {
     /// The parser's reason.
     #[error("not a URL: {0}")]
     Invalid(#[from] url::ParseError),
-    /// `?…` or `#…`, which would get lost when a path is appended.
+    /// `?…` or `#…`, which would be lost when a path is appended.
     #[error("the URL has a query (?) or a fragment (#); neither can be used here")]
     QueryOrFragment,
     /// `#…`, which is never sent.
     #[error("the URL has a fragment (#), which is never sent")]
     Fragment,
-    /// A path where only host and port make sense.
+    /// A path where only host and port are allowed.
     #[error("the proxy's URL has a path; only host and port can be used here")]
     Path,
     /// Undecodable user or password.
@@ -61,17 +61,17 @@ pub enum UrlError {
     Credentials,
 }
 
-/// The server's base URL: http or https, perhaps with a path prefix, without query and fragment.
+/// The server's base URL: http or https, optionally with a path prefix, without query and fragment.
 #[derive(Clone)]
 pub struct QdrantUrl {
     url: Url,
-    /// Whether the text had a port, be it the scheme's own.
+    /// Whether the text had a port, even if it was the scheme's default.
     has_port: bool,
     basic_auth: Option<BasicAuth>,
 }
 
 impl QdrantUrl {
-    /// Reads a URL and moves `user:password@` out of it.
+    /// Parses a URL and removes `user:password@` from it.
     ///
     /// # Errors
     /// Not http(s), not a URL, with query or fragment, or with undecodable credentials.
@@ -131,7 +131,7 @@ impl QdrantUrl {
 pub struct ProxyUrl(QdrantUrl);
 
 impl ProxyUrl {
-    /// Reads a URL and moves `user:password@` out of it.
+    /// Parses a URL and removes `user:password@` from it.
     ///
     /// # Errors
     /// As for [`QdrantUrl::parse`], or with a path.

@@ -32,7 +32,7 @@ pub enum Source {
         /// Dotted key, as in `retention.keep_days`.
         key: &'static str,
     },
-    /// Nobody set it: the default applies.
+    /// Not set: the default applies.
     Default,
 }
 
@@ -87,9 +87,9 @@ impl fmt::Display for Source {
 /// A value and its source. Reads like the value itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting<T> {
-    /// Value in force.
+    /// The effective value.
     pub value: T,
-    /// Where it came from.
+    /// The source of the value.
     pub source: Source,
 }
 

@@ -1,4 +1,4 @@
-//! `config show`: every setting with its value and where it came from, secrets masked.
+//! `config show`: every setting with its value and source, with secrets masked.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::load::Settings;
 
-/// A table for people: key, value, source; above it the files that were read, below it the warnings.
+/// A table for people: key, value, source. The files that were read come before it, the warnings after it.
 pub fn render_settings(settings: &Settings) -> String {
     let file = |path: &Option<PathBuf>| path.as_deref().map_or_else(|| "none".to_owned(), shown_path);
     let mut table = Table::new();

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 use super::{Opts, Settings, SettingsError, Source, render_settings, settings_json};
 
-/// The places settings come from, in a directory of their own.
+/// The sources of settings, in a temporary directory.
 struct Places {
     dir: TempDir,
     opts: Opts,
@@ -291,7 +291,7 @@ fn a_file_that_was_named_must_exist_and_a_default_one_need_not() {
 
     let first = places.write("first.yaml", "", 0o644);
     assert_eq!(load(&[first.clone(), second]).unwrap().config_file, Some(first));
-    // A directory stands for whatever exists and cannot be read: it is not the same as absent.
+    // A directory stands for any unreadable file, which is not the same as a missing one.
     let problems = load(&[places.dir.path().to_owned()]).unwrap_err().problems;
     assert!(problems[0].starts_with("configuration: cannot read "), "{problems:?}");
 }
@@ -383,7 +383,7 @@ fn a_client_certificate_and_its_key_come_together_from_any_place() {
             ".env:1: QDRANT_TLS_KEY_FILE: a key needs its certificate: also set qdrant.tls.cert_file (QDRANT_TLS_CERT_FILE)"
         ]
     );
-    // What is wrong is said once.
+    // Each problem is reported once.
     let places = Places::new().config("qdrant: {tls: {cert_file: /c.pem, key_file: k.pem}}\n");
     assert_eq!(
         places.problems(),

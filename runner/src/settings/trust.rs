@@ -16,11 +16,11 @@ use rustix::fs::{StatVfsMountFlags, statvfs};
 use super::{HOOKS, Settings};
 use crate::host::user::{ROOT, User};
 
-/// Mode bits of those who may write and are not the owner.
+/// Mode bits for write access by others than the owner.
 const OTHERS_WRITE: u32 = 0o022;
-/// The one of them that is the group's.
+/// The bit of the group.
 const GROUP_WRITES: u32 = 0o020;
-/// In a directory with this bit only the owner of a file can replace it.
+/// In a directory with this bit, only the owner of a file can replace it.
 const STICKY: u32 = 0o1000;
 
 /// Problems of all files of `settings`, one line each, with the command to fix it.
@@ -118,7 +118,7 @@ fn is_step_of_root(directory: &Path, child: &Path) -> bool {
 fn directory_problem(path: &Path, trusted: &[u32]) -> Option<String> {
     let found = fs::metadata(path).ok()?;
     let open = found.mode() & OTHERS_WRITE != 0 && found.mode() & STICKY == 0;
-    // Configuration in containers may be on a read-only mount, which nobody can change regardless of the mode.
+    // In containers the configuration may be on a read-only mount, which cannot be changed regardless of the mode.
     if (open || !trusted.contains(&found.uid())) && is_read_only(path) {
         return None;
     }

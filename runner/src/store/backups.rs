@@ -118,7 +118,7 @@ pub fn commit(layout: &Layout, archives: Vec<AtomicFile>, manifest: &Manifest) -
         match archive.commit_new() {
             Ok(()) => in_place.push(path),
             Err(error) => {
-                // Whatever had the name before is not this run's.
+                // Anything else with this name is not from this run.
                 if error.in_place && error.source.kind() != io::ErrorKind::AlreadyExists {
                     in_place.push(path);
                 }
@@ -144,7 +144,7 @@ pub fn commit(layout: &Layout, archives: Vec<AtomicFile>, manifest: &Manifest) -
     };
     for path in in_place {
         if let Err(kept) = fs::remove_file(&path) {
-            // Without a manifest it stays behind as an orphan.
+            // Without a manifest it remains as an orphan.
             let text = format!("{error}; {} cannot be removed: {kept}", path.display());
             return Err(io::Error::new(error.kind(), text));
         }
@@ -205,7 +205,8 @@ pub fn remove_temporary_files(layout: &Layout, in_collections: &[PathBuf]) -> io
             let entry = entry?;
             let name = entry.file_name();
             let name = name.to_string_lossy();
-            // `last_skipped.json` and `last_refused.json` are written by runs that do not hold the lock, so their temporaries are left alone.
+            // `last_skipped.json` and `last_refused.json` are written by runs that do not hold the lock, so their
+            // temporaries are left alone.
             let ours = own.iter().filter_map(|path| path.file_name()).any(|own| {
                 name.strip_prefix('.').and_then(|rest| rest.strip_prefix(&*own.to_string_lossy())).is_some()
             });
@@ -217,7 +218,7 @@ pub fn remove_temporary_files(layout: &Layout, in_collections: &[PathBuf]) -> io
     for path in &stale {
         let is_directory = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir());
         let own = path.parent() == Some(layout.root());
-        // In the backup directory itself only the probe has a directory of its own.
+        // In the backup directory itself, only the probe creates a directory.
         let removed = if is_directory && own { fs::remove_dir_all(path) } else { fs::remove_file(path) };
         match removed {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -253,7 +254,7 @@ mod tests {
         let listed: Vec<OsString> = ["Docs", "notes"].map(OsString::from).into();
         assert_eq!(another(&listed, "docs").as_deref(), Some("Docs"));
         assert_eq!(another(&listed, "Docs"), None);
-        // As where a dot at the end of a name is dropped.
+        // As on file systems that drop a dot at the end of a name.
         assert_eq!(another(&listed, "notes.").as_deref(), Some("something else"));
 
         let directory = tempfile::tempdir().unwrap();

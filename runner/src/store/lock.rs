@@ -1,4 +1,4 @@
-//! The locks of a backup directory: one of writers, one of those who read archives.
+//! The locks of a backup directory: one for writers, one for readers of archives.
 //!
 //! They are held in the operating system (flock), so a dead process never holds one. The text in the writers' file only informs
 //! others about the holder.
@@ -37,7 +37,7 @@ pub struct Lock {
 /// A lock could not be taken.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
-    /// Another run has it.
+    /// Another run holds it.
     #[error("{}", held_by(holder.as_ref(), processes))]
     Held {
         /// The holder, if it could be read.
@@ -83,7 +83,7 @@ fn has_no_locks(error: &io::Error) -> bool {
 }
 
 impl Lock {
-    /// Takes the lock at `path`, waiting for it up to `wait`, and writes `holder` into it.
+    /// Acquires the lock at `path`, waiting up to `wait`, and writes `holder` into it.
     ///
     /// # Errors
     /// [`LockError::Held`] when another process still has it after that, [`LockError::Unsupported`] without support for locks.
@@ -104,7 +104,7 @@ impl Lock {
                 Err(TryLockError::Error(error)) => return Err(LockError::of(path, error)),
             }
         }
-        // On a full disk the name is missing, but the lock is held.
+        // On a full disk the holder's name is missing, but the lock is held.
         if let Err(error) = write_holder(&mut file, holder) {
             tracing::debug!("{}: cannot write who holds the lock: {error}", path.display());
         }
@@ -112,7 +112,7 @@ impl Lock {
     }
 }
 
-/// Asks for a lock until there is an answer: over a network a signal may come first.
+/// Requests a lock until there is a result. On a network file system, a signal may interrupt the request.
 fn uninterrupted(lock: impl Fn() -> Result<(), TryLockError>) -> Result<(), TryLockError> {
     loop {
         match lock() {
@@ -146,7 +146,7 @@ pub fn stranger(process: &LockProcess) -> String {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // So that nobody reads an outdated name.
+        // Prevents readers from seeing an outdated name.
         drop(self.file.set_len(0));
     }
 }
@@ -161,14 +161,15 @@ fn open(path: &Path) -> io::Result<File> {
                 io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied
             ) =>
         {
-            // The first refusal says more than "no such file".
+            // The first error is more useful than "no such file".
             regular_file::open(path, Links::Refuse).map_err(|_| explain(path, error))
         }
         other => other,
     }
 }
 
-/// Opens a lock file, or creates it. Everybody who can open it could hold the lock and block all runs, so only its owner can. In
+/// Opens or creates a lock file. Any user who can open it could hold the lock and block all runs, so only its owner
+/// can. In
 /// another user's directory, root changes its owner to that user.
 pub(crate) fn open_own(path: &Path) -> io::Result<File> {
     let file = regular_file::open_or_create(path, LOCK_MODE)?;
@@ -204,12 +205,12 @@ pub struct ReadersLock {
 }
 
 impl ReadersLock {
-    /// Takes the lock at `path` ([`qdrant_backup_shared::Layout::readers_file`]) together with other readers. While
-    /// somebody deletes, waits for up to 30 s. Works in a directory that cannot be written to and on a file system without
-    /// locks, where backups cannot be deleted either. Blocks the thread while it waits.
+    /// Acquires the lock at `path` ([`qdrant_backup_shared::Layout::readers_file`]) together with other readers.
+    /// During a deletion, waits for up to 30 s. Works in a read-only directory and on a file system without locks,
+    /// where backups cannot be deleted either. Blocks the thread while it waits.
     ///
     /// # Errors
-    /// [`LockError::Deleting`] when somebody still deletes after that; [`LockError::Io`].
+    /// [`LockError::Deleting`] if the deletion takes longer; [`LockError::Io`].
     pub fn share(path: &Path) -> Result<Self, LockError> {
         let Some(file) = open_readers(path)? else { return Ok(Self { _file: None }) };
         let since = std::time::Instant::now();
@@ -228,7 +229,7 @@ impl ReadersLock {
         }
     }
 
-    /// Takes the lock at `path` for a deletion. None while there are readers. Does not wait.
+    /// Acquires the lock at `path` for a deletion. None while there are readers. Does not wait.
     ///
     /// # Errors
     /// [`LockError::Unsupported`], [`LockError::Io`].
@@ -316,7 +317,7 @@ mod tests {
     async fn a_held_lock_with_torn_or_stale_text_is_held_by_whom_the_system_names() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join(".lock");
-        // A run that was killed left its name, and this process is none.
+        // A killed run left its name, and no process has this id.
         let _first = Lock::take(&path, &holder("backup"), Duration::ZERO).await.unwrap();
         for text in [None, Some("")] {
             if text.is_some() {

@@ -10,12 +10,12 @@ use std::path::Path;
 use qdrant_backup_shared::text::shortened;
 use serde::Serialize;
 
-/// A process that has a file locked.
+/// A process that has locked a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LockProcess {
     /// Its process id.
     pub pid: u32,
-    /// The name of its program, as in `ps` and `lslocks`. None if it has ended and a child has the lock.
+    /// The name of its program, as in `ps` and `lslocks`. None if it has ended and a child holds the lock.
     pub program: Option<String>,
 }
 
@@ -35,7 +35,7 @@ impl fmt::Display for LockProcess {
     }
 }
 
-/// The processes that have the file at `path` locked, as far as they can be seen.
+/// The processes that have locked the file at `path`, as far as they are visible.
 pub fn of(path: &Path) -> Vec<LockProcess> {
     let (Ok(metadata), Ok(locks)) = (fs::metadata(path), fs::read_to_string("/proc/locks")) else {
         return Vec::new();
@@ -64,7 +64,7 @@ fn pids(locks: &str, file: (u32, u32, u64)) -> Vec<u32> {
     if exact.is_empty() { on(&|at| at.2 == file.2) } else { exact }
 }
 
-/// As `1: FLOCK  ADVISORY  WRITE 4711 08:01:131078 0 EOF`. A `->` after the number is one that waits.
+/// For example `1: FLOCK  ADVISORY  WRITE 4711 08:01:131078 0 EOF`. A `->` after the number marks a waiting process.
 fn held(line: &str) -> Option<(u32, (u32, u32, u64))> {
     let words: Vec<&str> = line.split_ascii_whitespace().collect();
     let [_, kind, _, _, pid, file, ..] = words.as_slice() else { return None };

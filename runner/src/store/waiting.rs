@@ -17,13 +17,13 @@ pub struct Waiting {
 }
 
 impl Waiting {
-    /// Says so in the file at `path` ([`qdrant_backup_shared::Layout::waiting_file`]).
+    /// Locks the file at `path` ([`qdrant_backup_shared::Layout::waiting_file`]).
     ///
     /// # Errors
-    /// When the file cannot be made or locked.
+    /// When the file cannot be created or locked.
     pub fn announce(path: &Path) -> io::Result<Self> {
         let file = open_own(path)?;
-        // Blocks only for the moment of a drill's check.
+        // Blocks only during a drill's short check.
         file.lock_shared()?;
         Ok(Self { _file: file })
     }

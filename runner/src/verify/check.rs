@@ -17,16 +17,16 @@ use crate::archive::read::{ArchiveError, ArchiveReader, Prove, Source};
 /// Result of a check.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Check {
-    /// How deep it went.
+    /// The level of the check.
     pub level: Level,
-    /// What it found.
+    /// The outcome.
     pub outcome: CheckOutcome,
     /// Why it did not pass, for the status and the metrics.
     pub failure: Option<FailureKind>,
     /// All problems and unusual findings, with the member's name if there is one. After a pass, only findings about data that
     /// this program does not know.
     pub findings: Vec<Finding>,
-    /// How long it took.
+    /// The duration.
     pub duration: Duration,
 }
 
@@ -245,7 +245,7 @@ impl Checking<'_> {
     }
 }
 
-/// Something whose length and digest are compared.
+/// Data whose length and digest are compared.
 struct Compared {
     what: &'static str,
     size_kind: &'static str,

@@ -2,17 +2,17 @@
 
 use qdrant_backup_shared::verification::Level;
 
-/// The levels of checking that need nothing but the backup directory.
+/// The levels of checks that need only the backup directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Depth {
-    /// The stored bytes have the length and the digest of the manifest.
+    /// The stored bytes match the manifest's length and digest.
     Checksum,
-    /// Also, the snapshot in them has its digest and its contents are complete.
+    /// Also, the snapshot in them matches its digest and is complete.
     Archive,
 }
 
 impl Depth {
-    /// Its name in verification records.
+    /// The name in verification records.
     pub fn level(self) -> Level {
         match self {
             Self::Checksum => Level::Checksum,

@@ -87,7 +87,7 @@ fn shards(manifest: &Manifest, archive: &Archive, inspection: &Inspection) -> Op
     }
     let found: BTreeSet<u32> = inspection.shards_with_segments().into_iter().collect();
     if archive.scope == Scope::Shard {
-        // A shard's snapshot does not say which shard it is of.
+        // A shard snapshot does not contain its shard number.
         return (found.len() != expected.len()).then(|| "the shard has no segments".to_owned());
     }
     let list = |shards: &BTreeSet<u32>| {

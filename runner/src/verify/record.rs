@@ -24,7 +24,7 @@ pub enum RecordError {
         "{problem}; its contents are unknown: replace it with the result of `qdrant-backup verify --level archive` or of a drill"
     )]
     Shallow {
-        /// What is wrong with it.
+        /// The problem of the existing record.
         problem: String,
     },
     /// An unreadable record could not be moved aside.

@@ -23,9 +23,9 @@ use crate::session::Session;
 /// Options of a verification.
 #[derive(Debug, Clone)]
 pub struct VerifyOptions {
-    /// Of which collections.
+    /// The collections.
     pub selection: Selection,
-    /// Which of their backups.
+    /// The selection of their backups.
     pub extent: Extent,
     /// How much of each backup to check.
     pub depth: Depth,
@@ -34,11 +34,11 @@ pub struct VerifyOptions {
 /// Everything that the operation is given.
 #[derive(Debug, Clone)]
 pub struct VerifyContext {
-    /// Where progress is shown.
+    /// The progress display.
     pub console: Console,
-    /// Cancelled when the work is to stop.
+    /// Canceled when the work must stop.
     pub interrupt: CancellationToken,
-    /// What to do.
+    /// The options.
     pub options: VerifyOptions,
 }
 

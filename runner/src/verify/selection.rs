@@ -14,7 +14,7 @@ use crate::choice::{Accept, ChoiceError, Selection, Which, choose};
 /// The selection of backups in each collection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extent {
-    /// Those selected by a person, in any state.
+    /// Those selected by the user, in any state.
     Asked(Which),
     /// Those that are due at a scheduled run, see [`due`].
     Due {
@@ -88,10 +88,10 @@ pub(super) fn select(
     selection
 }
 
-/// The backups that are due at `now`: of each collection the newest, and the newest good one; then, of all others,
-/// those whose archive was read longest ago, as many as it takes at one run every `interval` to read every one again
-/// `within` a time. A time in the future counts as never. The newest of a collection that `is_gone` stays the same: once it was read,
-/// it is one of the others.
+/// The backups that are due at `now`: the newest and the newest good one of each collection, and of the others those
+/// whose archive was read longest ago, as many as one run every `interval` must read to cover all of them `within` a
+/// time. A time in the future counts as never. The newest backup of a collection that `is_gone` does not change: once
+/// read, it counts as one of the others.
 pub fn due<'c>(
     collections: &BTreeMap<&'c CollectionName, &'c Vec<Backup>>,
     is_gone: &dyn Fn(&CollectionName) -> bool,

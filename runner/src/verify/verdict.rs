@@ -34,7 +34,7 @@ impl Verdict {
     ) {
         let finding = Finding { kind: kind.to_owned(), message: one_line(&message.to_string()) };
         self.findings.push((weight, finding));
-        // Of equally severe ones, the first is the reason.
+        // Of several findings with the same severity, the first is the reason.
         if self.gravest.as_ref().is_none_or(|(gravest, _)| weight > *gravest) {
             self.gravest = Some((weight, failure));
         }

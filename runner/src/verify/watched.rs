@@ -4,11 +4,11 @@ use std::io::{self, BufRead, Read};
 
 use crate::archive::read::ArchiveReader;
 
-/// What to tell of the progress, and when to stop.
+/// Callbacks for the progress and for the interruption.
 pub(super) struct Watch<'a> {
     /// Receives the number of stored bytes read.
     pub(super) progress: &'a mut dyn FnMut(u64),
-    /// Says whether to stop.
+    /// Returns whether to stop.
     pub(super) interrupt: &'a dyn Fn() -> bool,
     /// Number of reported stored bytes of the current archive.
     pub(super) reported: u64,
@@ -20,7 +20,7 @@ pub(super) struct Watch<'a> {
 pub(super) struct TooLong;
 
 impl TooLong {
-    /// Whether a read ended so.
+    /// Whether a read ended for this reason.
     pub(super) fn is(error: &io::Error) -> bool {
         error.get_ref().is_some_and(|inner| inner.is::<Self>())
     }
@@ -30,7 +30,7 @@ impl TooLong {
 pub(super) struct Watched<'r, 'w, 'a> {
     reader: &'r mut ArchiveReader,
     watch: &'w mut Watch<'a>,
-    /// How many more bytes may come.
+    /// The remaining number of bytes.
     left: u64,
 }
 

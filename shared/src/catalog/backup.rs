@@ -37,9 +37,9 @@ pub struct Backup {
     pub encoding: Cow<'static, [Encoding]>,
     /// Results of its checks, from shallow to deep. Empty if it was never checked.
     pub checks: Arc<[LevelCheck]>,
-    /// Whether a failed check is still valid.
+    /// Whether a failed check is still in effect.
     pub verification_failed: bool,
-    /// Its offsite copies according to the records beside it, by name of the place.
+    /// Its offsite copies according to the records beside it, sorted by place.
     pub copies: Arc<[Copied]>,
     /// Rare properties, boxed so that most backups do not need the memory.
     remarks: Option<Box<Remarks>>,
@@ -54,7 +54,7 @@ pub struct StoredFile {
     pub size_bytes: u64,
 }
 
-/// A copy of a backup in another place.
+/// A copy of a backup in an offsite place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Copied {
     /// Name of the place that has the copy.
@@ -126,7 +126,7 @@ pub struct Whole {
 /// A manifest is no longer available, or is not the one that was listed.
 #[derive(Debug, thiserror::Error)]
 pub enum WholeError {
-    /// It is gone, and the backup with it.
+    /// The manifest was deleted, and with it the backup.
     #[error("{}: the backup was deleted while this command was reading it; `qdrant-backup list` shows what exists", path.display())]
     Gone {
         /// Where it was.
@@ -199,7 +199,7 @@ static GZIP: [Encoding; 1] = [Encoding::Gzip];
 static ZSTD: [Encoding; 1] = [Encoding::Zstd];
 
 impl Backup {
-    /// The essential data of `manifest`, for `collection`. Its files are not checked yet.
+    /// The essential data of `manifest` for `collection`. Its files are not checked yet.
     pub fn of(manifest: &Manifest, collection: Arc<CollectionName>) -> Self {
         let stored = manifest.archives.iter().map(|archive| StoredFile {
             name: archive.file_name.as_str().into(),
@@ -298,13 +298,13 @@ impl Backup {
         self.copies.iter().map(|copy| &*copy.place)
     }
 
-    /// Its copy in the place of that name.
+    /// Its copy in this place.
     pub fn copy_in(&self, place: &str) -> Option<&Copied> {
         self.copies.iter().find(|copy| &*copy.place == place)
     }
 
-    /// The same backup as a copy in the place of that name, to apply retention there: complete, and verified when the place was
-    /// last read back. A hold here is also a hold there.
+    /// The same backup as seen in this place, to apply retention there: complete, and verified when the place was
+    /// last read back. A hold here also applies there.
     #[must_use]
     pub fn as_copy(&self, place: &str) -> Self {
         let mut copy = self.clone();
@@ -320,7 +320,7 @@ impl Backup {
         copy
     }
 
-    /// All archives' length on disk by the manifest, in bytes.
+    /// Total size of its archives on disk according to the manifest, in bytes.
     pub fn stored_size_bytes(&self) -> u64 {
         self.archives.iter().map(|archive| archive.size_bytes).sum()
     }
@@ -335,7 +335,7 @@ impl Backup {
         self.checks.iter().find(|check| check.level == *level)
     }
 
-    /// Whether it passed at `level`, and no failed check stands.
+    /// Whether it passed at `level` and no failed check is in effect.
     pub fn has_passed(&self, level: &Level) -> bool {
         let passed = self.check(level).is_some_and(|check| check.last_passed_at.is_some());
         passed && !self.verification_failed
@@ -356,7 +356,7 @@ impl Backup {
     /// Reads its full manifest. A manifest never changes, so the result matches the listing.
     ///
     /// # Errors
-    /// When it is gone, cannot be read, or was changed anyway.
+    /// When it is missing, unreadable, or was changed after all.
     pub fn whole(&self, layout: &Layout) -> Result<Whole, WholeError> {
         let path = layout.manifest(&self.collection, self.backup_id);
         match json_file::read::<Manifest>(&path) {

@@ -55,7 +55,8 @@ impl Catalog {
     fn add(&mut self, shelf: Shelf) {
         if let Some(collection) = shelf.collection {
             let mut backups = shelf.backups;
-            // Ids alone do not tell: when several backups start within a second, the id of one that was pruned is free again.
+            // Ids alone are not enough: if several backups start within a second, the id of a pruned one can be
+            // reused.
             backups.sort_by_key(|backup| (backup.started_at, backup.backup_id));
             self.collections.insert((*collection).clone(), backups);
         }
@@ -254,7 +255,7 @@ mod tests {
         let (manifest, archive) = (path("manifest.json"), path("snapshot.gz"));
         let id: BackupId = "2025-07-15-14-30-00".parse().unwrap();
 
-        // A writer that never rests, and somebody who looks all the time.
+        // A writer that never pauses, and a reader that reads all the time.
         std::thread::scope(|scope| {
             let looking = scope.spawn(|| {
                 for _ in 0..3000 {

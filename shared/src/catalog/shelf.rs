@@ -21,7 +21,7 @@ use crate::verification::VerificationRecord;
 /// An archive without a manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Orphan {
-    /// Where it is.
+    /// Path of the archive.
     pub path: PathBuf,
     /// Its length in bytes.
     pub size_bytes: u64,
@@ -82,7 +82,7 @@ pub trait Memory {
     fn asks_for_holds(&self) -> bool;
 }
 
-/// Everything is read.
+/// Remembers nothing, so that everything is read.
 #[derive(Debug)]
 pub(super) struct NoMemory;
 
@@ -184,10 +184,10 @@ impl Shelf {
     }
 }
 
-/// The files of one place, by their names, each kind in order.
+/// The files of a place by kind, sorted.
 struct Listing<'a> {
     place: &'a Place,
-    /// With what their names begin with.
+    /// With the common prefix of their names.
     manifests: Vec<(BackupId, String)>,
     records: Vec<BackupId>,
     copies: Vec<(BackupId, PathBuf)>,
@@ -202,7 +202,7 @@ struct ArchiveFile {
 }
 
 impl<'a> Listing<'a> {
-    /// Lists the place; nothing when it is gone.
+    /// Lists the place. None if it does not exist.
     fn read(place: &'a Place) -> io::Result<Option<Self>> {
         let entries = match fs::read_dir(&place.path) {
             Ok(entries) => entries,
@@ -339,7 +339,7 @@ impl<'a> Listing<'a> {
                 Err(error) => unknown = Some(format!("archive {name} cannot be checked: {error}")),
             }
         }
-        // Of a backup that is being pruned, the manifest goes first.
+        // When a backup is pruned, its manifest is deleted first.
         if missing.is_some() && !is_there(&path) {
             self.found.unreadable.truncate(problems);
             return Err(None);
@@ -374,7 +374,7 @@ impl<'a> Listing<'a> {
         Ok(Backup::of(&manifest, collection))
     }
 
-    /// Where the records of the copies of backup `id` are.
+    /// The paths of the copy records of backup `id`.
     fn copies_of(&self, id: BackupId) -> Vec<PathBuf> {
         let begin = self.copies.partition_point(|(other, _)| *other < id);
         let of_it = self.copies[begin..].iter().take_while(|(other, _)| *other == id);
@@ -407,12 +407,12 @@ impl<'a> Listing<'a> {
     }
 }
 
-/// Whether something has this name. What cannot be looked at may well be there.
+/// Whether something has this name. If that cannot be determined, assumes yes.
 fn is_there(path: &Path) -> bool {
     fs::symlink_metadata(path).err().is_none_or(|error| error.kind() != io::ErrorKind::NotFound)
 }
 
-/// What is in the file at `path`, if it is there and about backup `id`.
+/// The contents of the file at `path`. None if it does not exist.
 fn about<T: json_file::JsonFile>(
     id: BackupId,
     path: &Path,
@@ -430,7 +430,7 @@ fn about<T: json_file::JsonFile>(
 }
 
 impl Unreadable {
-    /// The first of `entries`, and how many more there are; nothing if there are none.
+    /// The first of `entries`, and how many more there are. None if there are none.
     pub fn first_and_more<'a>(entries: impl IntoIterator<Item = &'a Self>) -> Option<String> {
         let mut entries = entries.into_iter();
         let first = &entries.next()?.problem;
@@ -459,7 +459,7 @@ mod tests {
     const MANIFEST: &str = include_str!("../../testdata/manifest-v1.json");
     const STEM: &str = "mixtral_embeddings-2025-07-15-14-30-00";
 
-    /// A place, what is in it, and what happens to it.
+    /// A place, its contents, and a change.
     struct Scene {
         directory: tempfile::TempDir,
         place: Place,
@@ -501,7 +501,7 @@ mod tests {
         }
     }
 
-    /// Knows one backup, and that its record has not changed.
+    /// Remembers one backup, and that its record has not changed.
     struct Remembers(Backup);
 
     impl Memory for Remembers {

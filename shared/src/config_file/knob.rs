@@ -26,7 +26,7 @@ pub struct About {
     pub variable: Option<&'static str>,
     /// The option of the command line.
     pub option: Option<CommandOption>,
-    /// Value if nobody sets it.
+    /// The default.
     pub otherwise: Otherwise,
     /// A value for the example in the documentation, as YAML. If there is none, the default is used.
     pub(super) example: &'static str,
@@ -34,7 +34,7 @@ pub struct About {
     pub meaning: &'static str,
 }
 
-/// What a setting is if nobody sets it.
+/// The effect of a setting that is not set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Otherwise {
     /// This text, parsed like a written value.
@@ -78,7 +78,7 @@ pub struct Read {
     pub shown: Value,
 }
 
-/// A setting of whatever type.
+/// A setting of any type.
 pub trait Declared: Send + Sync {
     /// Key, help text and default.
     fn about(&self) -> &About;
@@ -86,7 +86,7 @@ pub trait Declared: Send + Sync {
     /// Parses a written value. `None` if it is invalid; the problem is then reported.
     fn read(&self, written: Written<'_>, reading: &mut Reading<'_>) -> Option<Read>;
 
-    /// Value if nobody sets it.
+    /// The default.
     fn unset(&self) -> Read;
 
     /// Parses a value from one of the sources.
@@ -194,7 +194,7 @@ impl<T: Default> Knob<T> {
 }
 
 impl<T: Default + Send + Sync + 'static> Knob<T> {
-    /// A value as it is handed around.
+    /// A value without its static type.
     pub fn of(&self, value: T) -> Read {
         let shown = (self.kind.show)(&value);
         Read { value: Arc::new(value), shown }

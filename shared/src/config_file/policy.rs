@@ -41,7 +41,7 @@ impl Policy {
         RULES.iter().map(|(name, _)| *name)
     }
 
-    /// The number of the rule of this name; `None` when there is no such rule.
+    /// The number of the rule with this name. `None` if there is no such rule.
     pub fn number_mut(&mut self, name: &str) -> Option<&mut Option<NonZeroU32>> {
         RULES.iter().find(|(rule, _)| *rule == name).map(|(_, slot)| slot(self))
     }

@@ -7,7 +7,7 @@ const KEYS: &str = "<!-- keys -->";
 const EXAMPLE: &str = "<!-- example -->";
 const END: &str = "<!-- end -->";
 
-/// The document with the text between its marks replaced. `None` if it has no marks.
+/// The document with the text between its markers replaced. `None` if it has no markers.
 pub fn fill(document: &str) -> Option<String> {
     let filled = between(document, KEYS, &format!("\n{}\n", table()))?;
     between(&filled, EXAMPLE, &format!("\n```yaml\n{}```\n", example()))
@@ -19,7 +19,7 @@ fn between(document: &str, mark: &str, text: &str) -> Option<String> {
     Some(format!("{before}{mark}{text}{END}{after}"))
 }
 
-/// As Markdown: key, variable, option, default, meaning.
+/// A Markdown table: key, variable, option, default, meaning.
 fn table() -> String {
     let head = "| key | environment and env file | command line | default | meaning |\n|---|---|---|---|---|";
     let rows = keys::all().map(|setting| row(setting.about()));
@@ -37,7 +37,7 @@ fn row(about: &About) -> String {
     format!("| {key} | {variable} | {option} | {default} | {} |", about.meaning)
 }
 
-/// A file that has every key.
+/// An example file with every key.
 pub(super) fn example() -> String {
     let mut text = String::new();
     for (section, settings) in SECTIONS {

@@ -138,7 +138,7 @@ impl fmt::Debug for SecretText {
 /// Reads a duration such as `30s`, `90m`, `6h`, `1d` or `1h 30m`, of at most 366 days.
 ///
 /// # Errors
-/// No unit, an unknown unit, or months and years: they are of no fixed length, and `5M` is mostly a mistyped `5m`.
+/// No unit, an unknown unit, or months and years: their length is not fixed, and `5M` is usually a typo for `5m`.
 pub fn parse_duration(text: &str) -> Result<Duration, BadValue> {
     const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
     let example =
@@ -181,10 +181,10 @@ pub fn parse_size(text: &str) -> Result<u64, BadValue> {
     number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor)).ok_or_else(bad)
 }
 
-/// Reads bytes a second, a size as [`parse_size`] reads it.
+/// Reads a rate in bytes per second, in the format of [`parse_size`].
 ///
 /// # Errors
-/// As there, and zero.
+/// As in [`parse_size`], and zero.
 pub fn parse_rate(text: &str) -> Result<NonZeroU64, BadValue> {
     NonZeroU64::new(parse_size(text)?)
         .ok_or_else(|| BadValue("expected more than zero bytes a second".to_owned()))

@@ -1,5 +1,5 @@
-//! Backup directories as runs, kills, disks and people leave them, and what is in them: one table on which the catalog's tests and the
-//! exporter's both assert, so that neither of them can come to mean something else.
+//! Backup directories as left by runs, kills, disk errors and users, with their expected contents. The tests of the
+//! catalog and of the exporter use the same table, so that both programs interpret the directories in the same way.
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
 #![expect(clippy::disallowed_methods, reason = "files of a test need not survive a power failure")]
@@ -19,28 +19,28 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 pub use directory::{Directory, by_shard, manifest, name};
 
-/// A directory that comes about in some way, and what is in it.
+/// A directory with its expected contents.
 pub struct Case {
     pub name: &'static str,
     pub build: fn() -> Directory,
     pub found: Found,
 }
 
-/// What is in a directory.
+/// The expected contents of a directory.
 #[derive(Default)]
 pub struct Found {
     /// Each collection's backups, oldest first.
     pub collections: &'static [(&'static str, &'static [Is])],
-    /// The length of each archive without a manifest, in bytes, in the order of their paths.
+    /// The length in bytes of each archive without a manifest, in the order of their paths.
     pub orphans: &'static [u64],
     pub temporary: u64,
-    /// A part of what is said of each file and directory that cannot be read, in the order of their paths.
+    /// A part of the problem of each unreadable file and directory, in the order of their paths.
     pub unreadable: &'static [&'static str],
-    /// Hold files that cannot be read. They are nothing to the exporter.
+    /// Unreadable hold files. The exporter ignores them.
     pub unreadable_holds: usize,
 }
 
-/// How a backup is.
+/// The expected state of a backup.
 #[derive(Clone, Copy)]
 pub struct Is {
     pub condition: Condition,
@@ -48,15 +48,15 @@ pub struct Is {
     pub verified: bool,
 }
 
-/// Good, and never checked.
+/// Good, and never verified.
 const NEW: Is = Is { condition: Condition::Good, verification_failed: false, verified: false };
 const GOOD: Is = Is { verified: true, ..NEW };
 const INCOMPLETE: Is = Is { condition: Condition::Incomplete, ..GOOD };
 const INCOMPLETE_UNCHECKED: Is = Is { condition: Condition::Incomplete, ..NEW };
 const FAILED: Is = Is { condition: Condition::Failed, verification_failed: true, ..GOOD };
-/// Incomplete, and a failed check stands.
+/// Incomplete, and a failed check is in effect.
 const BOTH: Is = Is { verification_failed: true, ..INCOMPLETE };
-/// Elsewhere, as it is meant to be.
+/// Intentionally only in an offsite place.
 const ELSEWHERE: Is = Is { condition: Condition::OffsiteOnly, ..GOOD };
 const UNKNOWN: Is = Is { condition: Condition::Unknown, ..NEW };
 
@@ -193,7 +193,7 @@ pub const CASES: &[Case] = &[
     Case { name: "backups are on hold", build: held, found: Found { unreadable_holds: 1, ..HEALTHY } },
 ];
 
-/// What stands in a name's place for the backups of configuration files.
+/// Stands for the name in backups of configuration files.
 pub const FILES: &str = "/files";
 
 /// A time on the day of the tests.
@@ -201,7 +201,7 @@ pub fn at(time: &str) -> DateTime<Utc> {
     format!("2025-07-{time}Z").parse().unwrap()
 }
 
-/// The last night's backups.
+/// The time of the last night's backups.
 pub fn night() -> DateTime<Utc> {
     at("15T02:00:00")
 }
@@ -224,7 +224,8 @@ pub fn healthy() -> Directory {
     place
 }
 
-/// Of `docs` the oldest backup is only elsewhere, and of `images` one has lost its archive although there is a copy.
+/// The oldest backup of `docs` is only in offsite places, and a backup of `images` has lost its archive although
+/// there is a copy.
 pub fn copied() -> Directory {
     let place = healthy();
     place.copy("docs", nights_ago(2), "nas", true, true);
@@ -285,7 +286,7 @@ fn misplaced() -> Directory {
     let place = healthy();
     let id = BackupId::at(at("10T00:00:00"));
     place.put(&place.layout().manifest(&name("docs"), id), &manifest(&name("images"), id, 5));
-    // Nobody's: its manifest is not readable, so it is no orphan.
+    // Not an orphan, because its manifest is unreadable.
     place.put_archive(&place.archive("docs", id), 5);
     let record = place.layout().verification(&name("docs"), nights_ago(2));
     place.put(&record, &VerificationRecord::new(nights_ago(1)));
@@ -351,7 +352,8 @@ fn configuration_files() -> Directory {
     place
 }
 
-/// One whole, one without one of its shards, one whose manifest lacks a shard, and one that has lost its manifest.
+/// A complete backup by shards, one without the archive of a shard, one whose manifest lacks a shard, and one without
+/// its manifest.
 fn by_shards() -> Directory {
     let place = healthy();
     let layout = place.layout();

@@ -104,10 +104,10 @@ fn setup(opts: Opts) -> Setup {
 async fn told_to_stop() -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    // A plain thread, since a pending read of stdin would keep the runtime from ending.
+    // A plain thread, because a pending read of stdin would keep the runtime from ending.
     let (closed, stdin_closed) = tokio::sync::oneshot::channel();
     std::thread::spawn(move || {
-        // An error is an end as well, and so is a receiver that no longer waits.
+        // An error counts as the end too. The receiver may no longer be waiting.
         io::copy(&mut io::stdin().lock(), &mut io::sink()).ok();
         closed.send(()).ok();
     });

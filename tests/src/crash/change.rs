@@ -1,27 +1,27 @@
-//! One change of a file system, as recorded.
+//! One recorded change of a file system.
 
 use std::fmt;
 
-/// The identity of a file or directory, independent of its name.
+/// The identity of a file or directory, independent of its name (like an inode number).
 pub(crate) type Id = usize;
 
-/// The directory that is watched.
+/// The watched directory.
 pub(crate) const ROOT: Id = 0;
 
-/// A change at a time.
+/// A change with its time.
 #[derive(Debug, Clone)]
 pub struct Step {
     /// In microseconds since 1970.
     pub at: i64,
-    /// Change that was made.
+    /// The change.
     pub change: Change,
 }
 
-/// A change, or a sync, after which something is durable.
+/// A change, or a sync that makes something durable.
 #[derive(Clone, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names say it")]
 pub enum Change {
-    /// A file gets a name: a new one, or one more.
+    /// A file gets a name: its first or an additional one.
     Name {
         directory: Id,
         name: String,
@@ -59,7 +59,7 @@ pub enum Change {
 }
 
 impl Change {
-    /// The directory whose names it changes.
+    /// The directory whose entries it changes.
     pub fn directory(&self) -> Option<Id> {
         match self {
             Self::Name { directory, .. }
@@ -70,7 +70,7 @@ impl Change {
         }
     }
 
-    /// What it is about.
+    /// The file or directory that it changes.
     pub fn id(&self) -> Id {
         match self {
             Self::Name { id, .. }
@@ -85,7 +85,7 @@ impl Change {
 }
 
 impl fmt::Debug for Change {
-    /// Without what is written.
+    /// The change without the data that is written.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Name { directory, name, id } => write!(f, "name {directory}/{name} for {id}"),

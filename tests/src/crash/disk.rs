@@ -1,4 +1,4 @@
-//! A model of a file system: what is on it now, and which part is durable.
+//! A model of a file system: its current state, and which part of it is durable.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -6,27 +6,27 @@ use std::sync::Arc;
 use super::change::{Change, Id, ROOT};
 use super::tree::{Blob, Node, Tree};
 
-/// What each directory holds.
+/// The contents of each directory.
 pub(crate) type Names = HashMap<Id, BTreeMap<String, Id>>;
 
-/// A file system, one change after the other.
+/// A file system, updated one change at a time.
 #[derive(Debug, Clone)]
 pub(crate) struct Disk {
-    /// The durable names, up to the first change of names that may be lost.
+    /// The durable names, up to the first name change that may be lost.
     pub(crate) settled: Names,
-    /// The changes of names since then, in order, and which of them are durable.
+    /// The name changes since then in order, and which of them are durable.
     pub(crate) pending: Vec<(Change, bool)>,
-    /// The names as they are now.
+    /// The current names.
     pub(crate) names: Names,
     pub(crate) files: HashMap<Id, File>,
     next: Id,
 }
 
-/// What a file holds.
+/// The contents of a file.
 #[derive(Debug, Clone)]
 pub(crate) struct File {
     pub(crate) now: Arc<Vec<u8>>,
-    /// The durable part: its contents at the last sync.
+    /// The durable part: the contents at the last sync.
     pub(crate) synced: Option<Arc<Vec<u8>>>,
 }
 
@@ -43,7 +43,7 @@ impl Disk {
         let mut disk =
             Self { settled: Names::new(), pending: Vec::new(), names, files: HashMap::new(), next: ROOT + 1 };
         for (path, node) in &tree.0 {
-            let (directory, name) = disk.place(path).expect("a directory comes before what is in it");
+            let (directory, name) = disk.place(path).expect("a directory comes before its entries");
             let id = disk.new_id();
             match node {
                 Node::Directory => drop(disk.names.insert(id, BTreeMap::new())),
@@ -58,13 +58,13 @@ impl Disk {
         disk
     }
 
-    /// A new identity.
+    /// Returns a new identity.
     pub(crate) fn new_id(&mut self) -> Id {
         self.next += 1;
         self.next - 1
     }
 
-    /// What is at `path`.
+    /// The node at `path`.
     pub(crate) fn find(&self, path: &str) -> Option<Id> {
         if path.is_empty() {
             return Some(ROOT);
@@ -72,7 +72,7 @@ impl Disk {
         path.split('/').try_fold(ROOT, |id, name| self.names.get(&id)?.get(name).copied())
     }
 
-    /// The directory that `path` is in, and its name there.
+    /// The parent directory of `path`, and the name in it.
     pub(crate) fn place(&self, path: &str) -> Option<(Id, String)> {
         let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
         Some((self.find(directory)?, name.to_owned()))
@@ -128,7 +128,7 @@ impl Disk {
         }
     }
 
-    /// What can be seen now.
+    /// The tree that is visible now.
     pub(crate) fn tree(&self) -> Tree {
         tree(&self.names, &|id| self.node(id, |file| Blob::of(file.now.to_vec())))
     }
@@ -139,16 +139,16 @@ impl Disk {
     }
 }
 
-/// Which names a rename leaves.
+/// Which names exist after a rename.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kept {
-    /// The new one, as it should.
+    /// Only the new one, as it should be.
     New,
-    /// Both, as on file systems where a rename is not atomic.
+    /// Both, as on file systems without atomic rename.
     Both,
 }
 
-/// Makes a change of names, whatever came before it.
+/// Applies a name change, even if an earlier one is missing.
 pub(crate) fn rename(names: &mut Names, change: &Change, kept: Kept) {
     let Some(directory) = change.directory() else { return };
     let entries = names.entry(directory).or_default();
@@ -169,7 +169,7 @@ pub(crate) fn rename(names: &mut Names, change: &Change, kept: Kept) {
     }
 }
 
-/// What can be seen where the names are these and each stands for what `node` says.
+/// The visible tree with these names, where `node` returns the node of each identity.
 pub(crate) fn tree(names: &Names, node: &dyn Fn(Id) -> Node) -> Tree {
     let mut tree = Tree::default();
     let mut directories = vec![(ROOT, String::new())];

@@ -1,8 +1,9 @@
-//! Crashes: what a run of the program asks of its file system is recorded, and every state that a kill or a power failure
-//! may leave of it is made.
+//! Crashes: records which file system calls a run of the program makes, and generates every state that a kill or a
+//! power failure can leave.
 //!
-//! `trace` reads what strace wrote down, `recorder` makes changes of a disk of it, `disk` knows which of them last, `power` makes
-//! the states, and `mutation` takes a defence out of a recording. What must hold in each state is the tests' to say.
+//! `trace` parses the output of strace, `recorder` converts it to changes of a disk, `disk` tracks which of them are
+//! durable, `power` generates the states, and `mutation` removes a defense from a recording. The tests define what
+//! must hold in each state.
 
 mod change;
 mod disk;

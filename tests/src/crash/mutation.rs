@@ -1,4 +1,4 @@
-//! A recording from which a defence has been taken out, as if the program lacked it.
+//! Removes one defense from a recording, as if the program did not have it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +6,7 @@ use super::change::{Change, Id, ROOT};
 use super::disk::Disk;
 use super::recording::Recording;
 
-/// Which defence is lacking.
+/// The defense that is removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mutation {
     /// No directory is synced.
@@ -19,17 +19,17 @@ pub enum Mutation {
     NoStatusSync,
     /// No line of the status journal is synced.
     NoJournalSync,
-    /// A manifest has its name before its archive has.
+    /// A manifest gets its name before its archive.
     ManifestFirst,
     /// A prune deletes the archive before the manifest.
     ArchiveDeletedFirst,
-    /// A prune does not wait until the manifest is gone for good.
+    /// A prune does not wait until the manifest's deletion is durable.
     NoSyncBetweenDeletions,
-    /// A prune deletes before it notes what.
+    /// A prune deletes before it records what it deletes.
     DeletedBeforeNoted,
-    /// The status is written where it is.
+    /// The status is written in place.
     StatusInPlace,
-    /// A snapshot is asked for without a word in the status.
+    /// A snapshot is requested before the status records it.
     NoIntent,
 }
 
@@ -39,7 +39,7 @@ const STATUS: &str = "status.json";
 const JOURNAL: &str = "status.json.journal";
 
 impl Mutation {
-    /// All of them.
+    /// All defenses.
     pub const ALL: [Self; 11] = [
         Self::NoDirectorySync,
         Self::NoArchiveSync,
@@ -54,7 +54,8 @@ impl Mutation {
         Self::NoIntent,
     ];
 
-    /// What the program would have done without this defence. Each change comes with its number in the recording.
+    /// The changes that the program would have made without this defense. Each change has its number in the
+    /// recording.
     pub fn of(self, recording: &Recording) -> Vec<(usize, Change)> {
         let changes = &recording.changes()[..];
         let finals = final_names(changes);
@@ -103,7 +104,7 @@ impl Mutation {
     }
 }
 
-/// The names that each file gets that are not temporary.
+/// The final names of each file, without temporary ones.
 fn final_names(changes: &[Change]) -> BTreeMap<Id, BTreeSet<&str>> {
     let mut names: BTreeMap<Id, BTreeSet<&str>> = BTreeMap::new();
     for change in changes {
@@ -114,7 +115,7 @@ fn final_names(changes: &[Change]) -> BTreeMap<Id, BTreeSet<&str>> {
     names
 }
 
-/// A directory changes, or is made, somewhere in `changes`; one in which nothing changes needs no sync.
+/// Whether a directory is changed or created in `changes`. A directory without changes needs no sync.
 fn is_directory(changes: &[Change], id: Id) -> bool {
     id == ROOT || changes.iter().any(|change| change.directory() == Some(id))
 }
@@ -127,7 +128,7 @@ fn holds(bytes: &[u8], part: &[u8]) -> bool {
     bytes.windows(part.len()).any(|window| window == part)
 }
 
-/// Each `first` with the sync that follows it comes after the next `second` with its own.
+/// Moves each `first` and its sync behind the next `second` and its sync.
 fn swapped(
     changes: Vec<(usize, Change)>,
     first: impl Fn(&Change) -> bool,
@@ -176,7 +177,7 @@ fn archive_deleted_first(mut changes: Vec<(usize, Change)>) -> Vec<(usize, Chang
     changes
 }
 
-/// Moves what is removed below the root before the first word of it in the status.
+/// Moves removals below the root before the status first mentions them.
 fn deleted_before_noted(changes: Vec<(usize, Change)>) -> Vec<(usize, Change)> {
     let noted =
         |change: &Change| matches!(change, Change::Write { bytes, .. } if holds(bytes, b"\"pruning\""));
@@ -194,7 +195,7 @@ fn change_of_directory(changes: &[(usize, Change)], id: Id) -> bool {
     changes.iter().any(|(_, change)| change.directory() == Some(id))
 }
 
-/// What is written under a temporary name and then called `status.json` is written where that is.
+/// Writes directly to `status.json` what is written to a temporary file and renamed to it.
 fn status_in_place(changes: Vec<(usize, Change)>, there: Option<Id>) -> Vec<(usize, Change)> {
     let status = |change: &Change| match change {
         Change::Rename { to, id, .. } if to == STATUS => Some(*id),
@@ -229,7 +230,7 @@ fn status_in_place(changes: Vec<(usize, Change)>, there: Option<Id>) -> Vec<(usi
     in_place
 }
 
-/// The line with the same length and without the creation.
+/// A line of the same length without the creation.
 fn without_intent(mut bytes: Vec<u8>) -> Vec<u8> {
     let (from, to) = (b"\"creating\":{".as_slice(), b"\"cREATING\":{".as_slice());
     for at in 0..bytes.len().saturating_sub(from.len()) {

@@ -1,8 +1,9 @@
-//! Every state that a kill or a power failure may leave.
+//! Every state that a kill or a power failure can leave.
 //!
-//! Of names: a log of all changes, of which a beginning survives, as with ext4 and xfs; and, for file systems that promise less, as
-//! ALICE and CrashMonkey do, any one change that does not last missing, any one alone, each directory as of another time, and a
-//! rename of which the old name is left. Of data that was not synced: all, nothing, zeros, half of it, or every other sector.
+//! Names, as on ext4 and xfs: a log of all changes, of which a prefix survives. For file systems that promise less,
+//! as in ALICE and CrashMonkey: any one change that is not durable is missing, any one is applied alone, each
+//! directory is at a different point in time, and a rename leaves the old name. Data that was not synced: all of it,
+//! none, zeros, half of it, or every other sector.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::ControlFlow;
@@ -14,10 +15,10 @@ use super::tree::{Blob, Node, Tree};
 
 /// The unit in which data reaches the disk.
 const SECTOR: usize = 512;
-/// More combinations of times of directories than this are not tried.
+/// The maximum number of combinations of directory times to try.
 const COMBINATIONS_MAX: usize = 64;
 
-/// What happened to data that was not synced.
+/// What happened to unsynced data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Fate {
     Whole,
@@ -29,7 +30,7 @@ enum Fate {
 
 const FATES: [Fate; 5] = [Fate::Whole, Fate::Lost, Fate::Zeros, Fate::Torn, Fate::Sectors];
 
-/// What may be found after a crash at this moment, each state once; the first is what a kill leaves.
+/// The possible states after a crash at this moment, each once. The first is the state after a kill.
 pub(crate) fn states(disk: &Disk) -> Vec<Tree> {
     let mut blobs: HashMap<(Id, Fate), Arc<Blob>> = HashMap::new();
     let dirty = dirty(disk);
@@ -58,7 +59,7 @@ pub(crate) fn states(disk: &Disk) -> Vec<Tree> {
     states
 }
 
-/// The files that may be found otherwise than they are now, under whichever name.
+/// The files that may differ from their current contents, under any name.
 fn dirty(disk: &Disk) -> Vec<Id> {
     let named =
         [&disk.settled, &disk.names].into_iter().flat_map(|names| names.values()).flat_map(BTreeMap::values);
@@ -67,8 +68,8 @@ fn dirty(disk: &Disk) -> Vec<Id> {
     ids.into_iter().filter(|id| disk.files.get(id).is_some_and(|file| !file.lasts())).collect()
 }
 
-/// The states at each moment, before the first of `changes` and after each, with how many were made by then, until `each` has seen
-/// enough. Gives how many there were.
+/// Calls `each` with the states before the first of `changes` and after each, and with the number of changes made by
+/// then, until `each` returns that it has seen enough. Returns the number of states.
 pub fn states_after<'a>(
     before: &Tree,
     changes: impl IntoIterator<Item = &'a Change>,
@@ -90,7 +91,7 @@ pub fn states_after<'a>(
     all
 }
 
-/// What `file` holds then.
+/// The contents of `file` in that case.
 fn after(file: &File, fate: Fate) -> Vec<u8> {
     let new = file.now.as_slice();
     let old = file.synced.as_ref().map_or(&[][..], |synced| synced.as_slice());
@@ -130,7 +131,7 @@ fn all_fates(dirty: &[Id]) -> Vec<HashMap<Id, Fate>> {
     fates
 }
 
-/// Which names there may be.
+/// The possible sets of names.
 fn all_names(disk: &Disk) -> Vec<Names> {
     let pending = &disk.pending;
     let with = |happened: &dyn Fn(usize) -> Option<Kept>| {
@@ -144,7 +145,7 @@ fn all_names(disk: &Disk) -> Vec<Names> {
         names
     };
     let mut all = vec![disk.names.clone()];
-    // A log of which a beginning survives: at least up to the last change that lasts.
+    // A prefix of the log survives, which contains at least all durable changes.
     let lasting = pending.iter().rposition(|(_, lasts)| *lasts).map_or(0, |at| at + 1);
     for end in lasting..pending.len() {
         all.push(with(&|at| (at < end || at < lasting).then_some(Kept::New)));
@@ -158,7 +159,7 @@ fn all_names(disk: &Disk) -> Vec<Names> {
             all.push(with(&|at| Some(if at == *one { Kept::Both } else { Kept::New })));
         }
     }
-    // Each directory as of another time.
+    // Each directory at a different point in time.
     let directory = |at: usize| pending[at].0.directory();
     let directories: BTreeSet<Id> = loose.iter().filter_map(|at| directory(*at)).collect();
     let mut times: Vec<HashMap<Id, usize>> = vec![HashMap::new()];
@@ -174,7 +175,7 @@ fn all_names(disk: &Disk) -> Vec<Names> {
                 time
             })
             .collect();
-        // This many at the same time are enough.
+        // Limits the number of combinations.
         let step = times.len().div_ceil(COMBINATIONS_MAX);
         times = times.into_iter().step_by(step).collect();
     }

@@ -1,4 +1,4 @@
-//! Makes changes of a disk of calls: what each call did below the directory that is watched.
+//! Converts system calls to changes of a disk: what each call did below the watched directory.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -10,7 +10,8 @@ use super::disk::Disk;
 use super::trace::{Call, bytes, descriptor, gathered, string};
 use super::tree::Tree;
 
-/// Calls that change nothing that a crash could leave otherwise. Modes and owners are among them: they are set before a file has its name.
+/// Calls without an effect on the state after a crash. Modes and owners are among them, because they are set before a
+/// file gets its name.
 const HARMLESS: &[&str] = &[
     "access",
     "chdir",
@@ -59,7 +60,7 @@ const HARMLESS: &[&str] = &[
     "utimensat",
 ];
 
-/// The changes that `calls` made below `root`, which was as `before` says.
+/// The changes that `calls` made below `root`, whose state before was `before`.
 pub(crate) struct Recorder<'a> {
     root: &'a str,
     disk: Disk,
@@ -67,11 +68,11 @@ pub(crate) struct Recorder<'a> {
     steps: Vec<Step>,
 }
 
-/// What a descriptor stands for.
+/// An open file description.
 #[derive(Clone)]
 struct Open {
     id: Id,
-    /// Where the next call reads or writes; copies of the descriptor share it.
+    /// The file position; duplicates of the descriptor share it.
     offset: Rc<Cell<u64>>,
     appends: bool,
 }
@@ -82,14 +83,14 @@ impl<'a> Recorder<'a> {
         Self { root, disk: Disk::of(before), open: HashMap::new(), steps: Vec::new() }
     }
 
-    /// The changes, and what can be seen after them.
+    /// The changes, and the visible tree after them.
     pub(crate) fn end(self) -> (Vec<Step>, Tree) {
         let tree = self.disk.tree();
         (self.steps, tree)
     }
 
     /// # Panics
-    /// When the call is about something below the root and is not known.
+    /// When the call concerns something below the root and is not supported.
     pub(crate) fn enter(&mut self, call: &Call) {
         let Some(result) = call.result else { return };
         let argument = |number: usize| call.arguments.get(number).map_or("", String::as_str);
@@ -123,7 +124,7 @@ impl<'a> Recorder<'a> {
                     self.step(call, Change::SetLength { id: open.id, length: number(argument(1)) });
                 }
             }
-            // Room that is taken beyond a file's end is seen by nobody.
+            // Space that is allocated beyond a file's end is not visible.
             "fallocate" => {
                 self.unless_ours(call, argument(1) == "FALLOC_FL_KEEP_SIZE" || !self.is_ours(argument(0)))
             }
@@ -179,9 +180,9 @@ impl<'a> Recorder<'a> {
     }
 
     /// # Panics
-    /// When it is not: what is not known must not be passed over.
+    /// When it is not supported. Unknown calls must not be ignored.
     fn unless_ours(&self, call: &Call, known: bool) {
-        assert!(known, "{}({}) is not known to the recorder", call.name, call.arguments.join(", "));
+        assert!(known, "{}({}) is not supported by the recorder", call.name, call.arguments.join(", "));
     }
 
     fn touches(&self, call: &Call) -> bool {
@@ -191,7 +192,7 @@ impl<'a> Recorder<'a> {
         })
     }
 
-    /// The path below the root, where it is there.
+    /// The path relative to the root, if it is below the root.
     fn below(&self, path: &str) -> Option<String> {
         let rest = path.strip_prefix(self.root)?;
         (rest.is_empty() || rest.starts_with('/')).then(|| rest.trim_matches('/').to_owned())
@@ -201,7 +202,7 @@ impl<'a> Recorder<'a> {
         let path = string(argument)?;
         let from = descriptor(directory).map_or(String::new(), |(_, path, _)| path);
         let whole = if path.starts_with('/') { path } else { format!("{from}/{path}") };
-        assert!(!whole.contains("/../"), "{whole} is not known to the recorder");
+        assert!(!whole.contains("/../"), "{whole} is not supported by the recorder");
         self.below(&whole)
     }
 
@@ -209,13 +210,13 @@ impl<'a> Recorder<'a> {
         descriptor(argument).is_some_and(|(_, path, _)| self.below(&path).is_some())
     }
 
-    /// What a descriptor of something below the root stands for.
+    /// The open file of a descriptor, if it is below the root.
     fn ours(&self, argument: &str) -> Option<Open> {
         let (number, path, gone) = descriptor(argument)?;
         let path = self.below(&path)?;
         let open = self.open.get(&number)?;
         let same = gone || self.disk.find(&path) == Some(open.id);
-        assert!(same, "descriptor {number} is of {path}, which the recorder takes for another file");
+        assert!(same, "descriptor {number} is of {path}, but the recorder knows it as another file");
         Some(open.clone())
     }
 
@@ -227,7 +228,7 @@ impl<'a> Recorder<'a> {
             Some(id) => id,
             None => {
                 self.unless_ours(call, flags.contains("O_CREAT"));
-                let (directory, name) = self.disk.place(&path).expect("its directory is there");
+                let (directory, name) = self.disk.place(&path).expect("its directory exists");
                 let id = self.disk.new_id();
                 self.step(call, Change::Name { directory, name, id });
                 id
@@ -259,26 +260,26 @@ impl<'a> Recorder<'a> {
         self.step(call, Change::Write { id: open.id, offset, bytes });
     }
 
-    /// Where a name is, which must be below the root as the other is.
+    /// The parent directory of `path`, and the name in it.
     fn place(&self, path: &str) -> (Id, String) {
-        self.disk.place(path).unwrap_or_else(|| panic!("the directory of {path} is not there"))
+        self.disk.place(path).unwrap_or_else(|| panic!("the directory of {path} does not exist"))
     }
 
-    /// What is at the first of two names, and both of them; nothing if they are not below the root.
+    /// The node at the first of two names, and both names. None if they are not below the root.
     fn named(&self, what: &str, from: Option<String>, to: Option<String>) -> Option<(Id, String, String)> {
         let (from, to) = match (from, to) {
             (None, None) => return None,
             (Some(from), Some(to)) => (from, to),
-            _ => panic!("a {what} across the root is not known to the recorder"),
+            _ => panic!("a {what} across the root is not supported by the recorder"),
         };
-        let id = self.disk.find(&from).unwrap_or_else(|| panic!("{from} is not there"));
+        let id = self.disk.find(&from).unwrap_or_else(|| panic!("{from} does not exist"));
         Some((id, from, to))
     }
 
     fn renamed(&mut self, call: &Call, from: Option<String>, to: Option<String>) {
         let Some((id, from, to)) = self.named("rename", from, to) else { return };
         let ((directory, from), (other, to)) = (self.place(&from), self.place(&to));
-        assert_eq!(directory, other, "a rename between directories is not known to the recorder");
+        assert_eq!(directory, other, "a rename between directories is not supported by the recorder");
         self.step(call, Change::Rename { directory, from, to, id });
     }
 
@@ -290,7 +291,7 @@ impl<'a> Recorder<'a> {
 
     fn removed(&mut self, call: &Call, path: Option<String>) {
         let Some(path) = path else { return };
-        let id = self.disk.find(&path).unwrap_or_else(|| panic!("{path} is not there"));
+        let id = self.disk.find(&path).unwrap_or_else(|| panic!("{path} does not exist"));
         let (directory, name) = self.place(&path);
         self.step(call, Change::Remove { directory, name, id });
     }
@@ -303,7 +304,7 @@ impl<'a> Recorder<'a> {
     }
 }
 
-/// What is written, where it is written below the root.
+/// The data that is written, if it is written below the root.
 fn bytes_if_ours(
     recorder: &Recorder<'_>,
     argument: &str,
@@ -314,5 +315,5 @@ fn bytes_if_ours(
 }
 
 fn number(argument: &str) -> u64 {
-    argument.parse().unwrap_or_else(|_| panic!("{argument} is no number"))
+    argument.parse().unwrap_or_else(|_| panic!("{argument} is not a number"))
 }

@@ -1,21 +1,22 @@
-//! The output of strace, call by call.
+//! Parses the output of strace.
 
 use std::collections::HashMap;
 
 /// A call that has returned.
 #[derive(Debug)]
 pub(crate) struct Call {
-    /// When it was made, in microseconds since 1970; where another thread's call was written down in between, when it returned.
+    /// Time of the call in microseconds since 1970. If strace printed another thread's call in between, the time of
+    /// the return.
     pub(crate) at: i64,
     pub(crate) name: String,
-    /// As strace writes them: strings and paths in hexadecimal.
+    /// Arguments as strace prints them: strings and paths in hexadecimal.
     pub(crate) arguments: Vec<String>,
-    /// What it returned; nothing where it failed or never returned.
+    /// Return value. None if the call failed or did not return.
     pub(crate) result: Option<i64>,
 }
 
-/// What strace must be told for [`calls`] to understand it. Everything that has to do with a file or a descriptor is written down, so
-/// that nothing is missed because nobody has thought of it.
+/// The options of strace that [`calls`] requires. They record every call that concerns files or descriptors, so that
+/// no call is missed because it was forgotten here.
 pub(crate) const OPTIONS: [&str; 8] = [
     "--seccomp-bpf",
     "--decode-fds=path",
@@ -27,10 +28,10 @@ pub(crate) const OPTIONS: [&str; 8] = [
     "--abbrev=none",
 ];
 
-/// Reads a trace.
+/// Parses a trace.
 ///
 /// # Panics
-/// When a line is not as strace writes them.
+/// When a line is not in strace's format.
 pub(crate) fn calls(trace: &str) -> Vec<Call> {
     let mut begun: HashMap<&str, String> = HashMap::new();
     let mut calls = Vec::new();
@@ -56,7 +57,7 @@ pub(crate) fn calls(trace: &str) -> Vec<Call> {
 }
 
 fn microseconds(at: &str) -> i64 {
-    at.replace('.', "").parse().unwrap_or_else(|_| panic!("{at} is no time"))
+    at.replace('.', "").parse().unwrap_or_else(|_| panic!("{at} is not a time"))
 }
 
 fn call(at: i64, text: &str) -> Call {
@@ -75,7 +76,7 @@ fn call(at: i64, text: &str) -> Call {
     Call { at, name: name.to_owned(), arguments: split(arguments), result }
 }
 
-/// Splits at the commas that are in no brackets. Strings are hexadecimal, so nothing in them is taken for one.
+/// Splits at commas outside brackets. Strings are hexadecimal, so they contain no commas or brackets.
 fn split(arguments: &str) -> Vec<String> {
     let mut parts = Vec::new();
     let (mut depth, mut from) = (0_u32, 0);
@@ -97,18 +98,18 @@ fn split(arguments: &str) -> Vec<String> {
 /// The bytes of `"\x41\x42"`.
 ///
 /// # Panics
-/// When strace has left some out.
+/// When strace has truncated the string.
 pub(crate) fn bytes(argument: &str) -> Vec<u8> {
     let text = argument.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
-    hexadecimal(text.unwrap_or_else(|| panic!("no whole string: {}", &argument[..argument.len().min(80)])))
+    hexadecimal(text.unwrap_or_else(|| panic!("truncated string: {}", &argument[..argument.len().min(80)])))
 }
 
-/// The path in `"\x2f\x61"`, or nothing for an argument that is no string.
+/// The path in `"\x2f\x61"`, or None for an argument that is not a string.
 pub(crate) fn string(argument: &str) -> Option<String> {
     argument.starts_with('"').then(|| String::from_utf8_lossy(&bytes(argument)).into_owned())
 }
 
-/// Number and path in `9<\x2f\x61>`, and whether that has no name any more; `AT_FDCWD` is -100.
+/// Number and path in `9<\x2f\x61>`, and whether the file was deleted; `AT_FDCWD` is -100.
 pub(crate) fn descriptor(argument: &str) -> Option<(i64, String, bool)> {
     let (number, rest) = argument.split_once('<')?;
     let number = if number == "AT_FDCWD" { -100 } else { number.parse().ok()? };
@@ -116,7 +117,7 @@ pub(crate) fn descriptor(argument: &str) -> Option<(i64, String, bool)> {
     Some((number, String::from_utf8_lossy(&hexadecimal(path)).into_owned(), rest == "(deleted)"))
 }
 
-/// The bytes of all strings in `[{iov_base="\x41", iov_len=1}, …]`, one after the other.
+/// The concatenated strings of `[{iov_base="\x41", iov_len=1}, …]`.
 pub(crate) fn gathered(argument: &str) -> Vec<u8> {
     let strings = argument.split("iov_base=").skip(1);
     strings.flat_map(|part| bytes(part.split_once(", iov_len").map_or(part, |(string, _)| string))).collect()

@@ -1,4 +1,4 @@
-//! What can be seen of a directory: every path below it, with what the files hold.
+//! The visible contents of a directory: every path below it, with the contents of the files.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,25 +9,25 @@ use std::sync::Arc;
 use qdrant_backup_shared::atomic;
 use sha2::{Digest, Sha256};
 
-/// Bytes that are known by their digest.
+/// Bytes with their digest.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Blob {
-    /// Contents of the file.
+    /// The bytes.
     pub bytes: Vec<u8>,
     /// Their SHA-256.
     pub sha256: [u8; 32],
 }
 
-/// What a path leads to.
+/// The node at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Node {
-    /// A directory, whose entries are other nodes.
+    /// A directory. Its entries are separate nodes.
     Directory,
     /// A file with its contents.
     File(Arc<Blob>),
 }
 
-/// Every path below the directory, relative to it.
+/// Every path below the directory, as a relative path.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Tree(pub BTreeMap<String, Node>);
 
@@ -43,7 +43,7 @@ impl Tree {
     /// What is in `directory`.
     ///
     /// # Panics
-    /// When it holds anything but files and directories.
+    /// When it contains anything but files and directories.
     pub fn of(directory: &Path) -> Self {
         let mut tree = Self::default();
         tree.add(directory, "");
@@ -75,7 +75,7 @@ impl Tree {
         })
     }
 
-    /// What the file at `path` holds.
+    /// The contents of the file at `path`.
     pub fn file(&self, path: &str) -> Option<&Arc<Blob>> {
         match self.0.get(path)? {
             Node::File(blob) => Some(blob),
@@ -83,7 +83,7 @@ impl Tree {
         }
     }
 
-    /// A key that differs for each different tree.
+    /// A key that is different for different trees.
     pub fn digest(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
         for (path, node) in &self.0 {
@@ -100,21 +100,21 @@ impl Tree {
     }
 }
 
-/// A real directory that is changed to one tree after the other.
+/// A real directory that is changed to one tree after another.
 pub struct Stage {
     path: PathBuf,
     shown: Tree,
 }
 
 impl Stage {
-    /// On a directory, whatever is in it now.
+    /// Uses a directory with any contents.
     pub fn on(path: &Path) -> Self {
         Self { path: path.to_owned(), shown: Tree::of(path) }
     }
 
-    /// Makes the directory be as `tree` says.
+    /// Changes the directory to match `tree`.
     pub fn show(&mut self, tree: &Tree) {
-        // What is in a directory comes after it.
+        // A directory comes before its entries.
         for (path, node) in self.shown.0.iter().rev().filter(|(path, node)| tree.0.get(*path) != Some(node)) {
             let path = self.path.join(path);
             match node {

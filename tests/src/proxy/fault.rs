@@ -1,6 +1,6 @@
-//! What can go wrong between the program and a server.
+//! Faults between the program and a server.
 
-/// The statuses that proxies and Qdrant refuse with.
+/// Error statuses of proxies and Qdrant.
 pub const STATUSES: [u16; 26] = [
     400, 401, 403, 404, 405, 408, 409, 413, 418, 421, 422, 429, 431, 451, 499, 500, 501, 502, 503, 504, 507,
     508, 520, 522, 524, 530,
@@ -9,18 +9,18 @@ pub const STATUSES: [u16; 26] = [
 const REDIRECTS: [u16; 4] = [301, 302, 307, 308];
 const POINTS: [Point; 5] = [Point::Nothing, Point::Head, Point::FirstByte, Point::Half, Point::LastByte];
 
-/// What goes wrong with a request.
+/// A fault and when it applies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// What goes wrong.
+    /// The fault.
     pub what: What,
-    /// Whether the server does the request first.
+    /// Whether the server processes the request first.
     pub forwarded: bool,
-    /// Whether it continues for all later requests.
+    /// Whether the fault continues for all later requests.
     pub lasting: bool,
 }
 
-/// How much had come.
+/// How much had been transferred.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Point {
     /// Nothing.
@@ -38,49 +38,49 @@ pub enum Point {
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum What {
-    /// The connection is reset when so much of the request's body has come.
+    /// The connection is reset after this part of the request's body.
     CutRequest(Point),
-    /// The connection is closed after the answer without notice, so that the next request fails.
+    /// The connection is closed without notice after the answer, so that the next request fails.
     CloseAfter,
-    /// Nobody listens any more.
+    /// Connections are refused.
     Refuse,
     /// This status instead of the answer.
     Status(u16),
-    /// To another host.
+    /// A redirect to another host.
     Redirect(u16),
-    /// The connection is reset when so much of the answer was sent.
+    /// The connection is reset after this part of the answer.
     Reset(Point),
-    /// The connection is closed as if all were well.
+    /// The connection is closed normally after this part of the answer.
     Close(Point),
-    /// Nothing more comes, for ever.
+    /// The answer stops after this part, and the connection stays open.
     Stall(Point),
-    /// A few bytes come one by one, with long pauses.
+    /// A few bytes arrive one by one, with long pauses.
     Trickle,
     /// A content-length that is larger than the body.
     LengthTooLarge,
-    /// One that is smaller.
+    /// A content-length that is smaller than the body.
     LengthTooSmall,
-    /// No content-length; the end of the connection is the end.
+    /// No content-length; the body ends with the connection.
     NoLength,
-    /// Content-length and chunks, which disagree.
+    /// Content-length and chunks that contradict each other.
     BothLengths,
-    /// Chunks that never end.
+    /// Endless chunks.
     Endless,
-    /// A content-length of 10 GB, and as many bytes.
+    /// A content-length of 10 GB, and that many bytes.
     Huge,
-    /// The right content-length, and after it 10 GB more.
+    /// The right content-length, followed by 10 GB more.
     Overrun,
-    /// A chunk whose size is no number.
+    /// A chunk whose size is not a number.
     BrokenChunk,
-    /// Announced as compressed, but is not.
+    /// Declared as compressed, but not compressed.
     GzipSaid,
-    /// Compressed, though not requested.
+    /// Compressed although not requested.
     GzipDone,
-    /// In HTTP/1.0.
+    /// An answer in HTTP/1.0.
     Http10,
-    /// Interim answers before the real one: many.
+    /// Many interim answers before the real one.
     ContinueOften,
-    /// An interim answer, and nothing after it.
+    /// An interim answer and nothing after it.
     ContinueOnly,
     /// A switch to another protocol.
     Upgrade,
@@ -88,38 +88,38 @@ pub enum What {
     LongHeader,
     /// 10,000 headers.
     ManyHeaders,
-    /// No HTTP at all.
+    /// Not HTTP at all.
     Garbage,
     /// A web page, with 200.
     Html,
-    /// Nothing, with 200.
+    /// An empty body with 200.
     Empty,
     /// No content, with 204.
     NoContent,
-    /// JSON of another kind, with 200.
+    /// JSON of another shape with 200.
     WrongShape,
-    /// The answer of another request, with `null` for a result.
+    /// A valid answer of another request, with `null` as result.
     NullResult,
-    /// Half of the body, with the right length of that.
+    /// Half of the body with a matching content-length.
     CutBody,
-    /// JSON that is too deep.
+    /// JSON that is nested too deeply.
     Deep,
-    /// The answer twice.
+    /// The answer, sent twice.
     Twice,
 }
 
 impl What {
-    /// Whether it can only happen to a request with a body.
+    /// Whether it applies only to requests with a body.
     pub fn is_of_body(self) -> bool {
         matches!(self, Self::CutRequest(_))
     }
 
-    /// Whether bytes come without an end, so that memory has to be watched.
+    /// Whether it sends endless data, so that memory must be watched.
     pub fn has_no_end(self) -> bool {
         matches!(self, Self::Endless | Self::Huge | Self::Overrun | Self::ManyHeaders | Self::LongHeader)
     }
 
-    /// Whether the server's own answer is needed for it.
+    /// Whether it needs the server's own answer.
     fn is_of_answer(self) -> bool {
         use What::*;
         match self {
@@ -132,7 +132,7 @@ impl What {
         }
     }
 
-    /// Everything but the statuses.
+    /// Every fault except the statuses.
     fn shapes() -> Vec<What> {
         use What::*;
         let mut all =
@@ -176,17 +176,17 @@ impl What {
 }
 
 impl Fault {
-    /// Every shape of an answer or of a connection that is wrong, happening once.
+    /// Every fault in an answer or connection, applied once.
     pub fn shapes() -> Vec<Fault> {
         What::shapes().into_iter().flat_map(Fault::each).collect()
     }
 
-    /// Every status, before the server did it and after.
+    /// Every status, before and after the server processes the request.
     pub fn statuses() -> Vec<Fault> {
         STATUSES.into_iter().flat_map(|status| Fault::each(What::Status(status))).collect()
     }
 
-    /// Once, before the server did anything and after it did, where both can be.
+    /// Applied once, before and after the server processes the request where both make sense.
     pub fn each(what: What) -> Vec<Fault> {
         let before = Fault { what, forwarded: false, lasting: false };
         let after = Fault { what, forwarded: true, lasting: false };
@@ -197,7 +197,7 @@ impl Fault {
         }
     }
 
-    /// The same from then on.
+    /// The same fault, for all later requests too.
     pub fn lasting(self) -> Fault {
         Fault { lasting: true, ..self }
     }

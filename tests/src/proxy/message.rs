@@ -1,4 +1,4 @@
-//! HTTP/1.1 messages, as far as a proxy has to understand them: where the head ends and where the body does.
+//! HTTP/1.1 messages, parsed only as far as a proxy needs: where the head and the body end.
 
 use std::io::{self, ErrorKind};
 
@@ -10,25 +10,25 @@ const HEAD_MAX: usize = 256 << 10;
 /// A first line and headers.
 #[derive(Debug, Clone)]
 pub struct Head {
-    /// The request's or the status's line.
+    /// The request line or the status line.
     pub first: String,
-    /// Names as they came.
+    /// Headers with names as received.
     pub headers: Vec<(String, String)>,
 }
 
-/// How the end of a body is known.
+/// How the end of the body is determined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Framing {
-    /// After so many bytes.
+    /// After this many bytes.
     Length(u64),
-    /// By the chunk of no bytes.
+    /// By the last chunk.
     Chunked,
     /// By the end of the connection.
     Close,
 }
 
 impl Head {
-    /// The next head, if there is one.
+    /// Reads the next head. None at the end of the connection.
     pub async fn read<R: AsyncRead + Unpin>(from: &mut BufReader<R>) -> io::Result<Option<Self>> {
         let mut lines = Vec::new();
         let mut read = 0;
@@ -61,7 +61,7 @@ impl Head {
             .map(|(_, value)| value.as_str())
     }
 
-    /// Takes headers out.
+    /// Removes headers.
     pub fn remove(&mut self, name: &str) {
         self.headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
     }
@@ -72,12 +72,12 @@ impl Head {
         self.headers.push((name.to_owned(), value.to_owned()));
     }
 
-    /// The word at `place` of the first line.
+    /// Word number `place` of the first line.
     pub fn word(&self, place: usize) -> &str {
         self.first.split(' ').nth(place).unwrap_or_default()
     }
 
-    /// How the end of the body is known; `otherwise` where nothing says it.
+    /// How the end of the body is determined; `otherwise` if no header specifies it.
     pub fn framing(&self, otherwise: Framing) -> Framing {
         if self.header("transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case("chunked")) {
             Framing::Chunked
@@ -88,7 +88,7 @@ impl Head {
         }
     }
 
-    /// As it goes over the wire.
+    /// The head in wire format.
     pub fn bytes(&self) -> Vec<u8> {
         let mut text = format!("{}\r\n", self.first);
         for (name, value) in &self.headers {
@@ -99,7 +99,7 @@ impl Head {
     }
 }
 
-/// Passes a body on as it comes, at most `most` bytes of it. Gives whether it came to its end.
+/// Forwards a body as it arrives, at most `most` bytes. Returns whether it was complete.
 pub async fn pass<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
     from: &mut BufReader<R>,
     to: &mut W,
@@ -123,7 +123,8 @@ pub async fn pass<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
                 let digits = String::from_utf8_lossy(&line).trim().to_owned();
                 let Ok(size) = u64::from_str_radix(&digits, 16) else { return Ok(false) };
                 to.write_all(&line).await?;
-                // With the line break after it; after the last there are no trailers, only that.
+                // Includes the line break after the chunk. After the last chunk there are no trailers, only the line
+                // break.
                 let wanted = size + 2;
                 if copy(from, to, wanted.min(left)).await? < wanted {
                     return Ok(false);
@@ -137,7 +138,7 @@ pub async fn pass<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
     }
 }
 
-/// Copies and passes on at once, as a proxy without a buffer does.
+/// Copies and flushes immediately, like a proxy without buffering.
 async fn copy<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
     from: &mut BufReader<R>,
     to: &mut W,
@@ -148,7 +149,7 @@ async fn copy<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
     Ok(copied)
 }
 
-/// A body whole, without its chunks.
+/// Reads a whole body and removes the chunk framing.
 pub async fn whole<R: AsyncRead + Unpin>(from: &mut BufReader<R>, framing: Framing) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     pass(from, &mut bytes, framing, u64::MAX).await?;

@@ -1,7 +1,7 @@
-//! A proxy between the program and a Qdrant, the stand-in or a real one, that spoils one request of a run.
+//! A proxy between the program and a Qdrant (stand-in or real) that applies a fault to one request of a run.
 //!
-//! It speaks plain HTTP/1.1, counts requests in the order of their arrival, and passes bodies through as they come. What is
-//! wrong with an answer is `script`'s to say; what can go wrong, `fault`'s.
+//! It speaks plain HTTP/1.1, counts requests in order of arrival, and forwards bodies as they arrive. `fault` lists
+//! the faults, and `script` defines the answers they cause.
 
 mod fault;
 mod message;
@@ -23,16 +23,16 @@ pub use self::plan::Seen;
 use self::plan::{Plan, Shared};
 pub use self::trap::Trap;
 
-/// How often to look for the port that was given up while connections were refused.
+/// Attempts to bind the port again that was closed to refuse connections.
 const REBINDINGS: u32 = 200;
 const BETWEEN_REBINDINGS: Duration = Duration::from_millis(25);
 
-/// All proxies of a test program run here.
+/// All proxies of a test program run on this runtime.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
 });
 
-/// Proxies before the nodes of one server, which count the requests of a run together.
+/// Proxies in front of the nodes of one server, with a common count of requests.
 pub struct Proxy {
     doors: Mutex<Vec<Door>>,
     shared: Arc<Shared>,
@@ -46,10 +46,11 @@ struct Door {
 }
 
 impl Proxy {
-    /// A proxy before each of the nodes at `urls`, which are of plain HTTP and have no prefix. Nothing goes wrong yet.
+    /// Proxies in front of the nodes at `urls`, which must be plain HTTP without a path prefix. No fault is active
+    /// yet.
     ///
     /// # Panics
-    /// When a URL is none, or there is no port.
+    /// When a URL is invalid or no port is available.
     pub fn before(urls: &[String]) -> Self {
         let shared = Arc::new(Shared::new());
         let doors = urls
@@ -69,17 +70,17 @@ impl Proxy {
         self.urls().remove(0)
     }
 
-    /// The URLs of all of them.
+    /// The URLs of all proxies.
     pub fn urls(&self) -> Vec<String> {
         self.doors().iter().map(|door| format!("http://{}", door.address)).collect()
     }
 
-    /// Counts from the beginning. Request number `at`, from 0, is spoiled by `fault`; every later one too if it lasts.
+    /// Restarts the count. `fault` applies to request number `at`, counted from 0, and to all later ones if it lasts.
     pub fn spoil(&self, at: usize, fault: Fault) {
         self.begin(Some((at, fault)));
     }
 
-    /// Counts from the beginning, and nothing goes wrong.
+    /// Restarts the count without a fault.
     pub fn heal(&self) {
         self.begin(None);
     }
@@ -92,7 +93,7 @@ impl Proxy {
         for door in self.doors().iter_mut() {
             if let Some(accepting) = door.accepting.take() {
                 accepting.abort();
-                // Its listener is closed when it has ended.
+                // The listener is closed once this task has ended.
                 drop(RUNTIME.block_on(accepting));
             }
             door.accepting = Some(accept(rebind(door.address), door.upstream, &self.shared));
@@ -103,17 +104,17 @@ impl Proxy {
         self.doors.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The requests since it counts.
+    /// The requests since the count was restarted.
     pub fn seen(&self) -> Vec<Seen> {
         self.shared.plan().seen.clone()
     }
 
-    /// How many of them were spoiled.
+    /// The number of requests with the fault.
     pub fn struck(&self) -> usize {
         self.shared.plan().struck
     }
 
-    /// Where redirects lead, which nobody may follow.
+    /// The target of redirects, which must not be followed.
     pub fn trap(&self) -> &Trap {
         &self.shared.trap
     }
@@ -139,7 +140,7 @@ fn rebind(address: SocketAddr) -> net::TcpListener {
         }
         std::thread::sleep(BETWEEN_REBINDINGS);
     }
-    panic!("somebody has taken {address}")
+    panic!("{address} is in use")
 }
 
 fn accept(listener: net::TcpListener, upstream: SocketAddr, shared: &Arc<Shared>) -> JoinHandle<()> {
@@ -161,7 +162,7 @@ fn accept(listener: net::TcpListener, upstream: SocketAddr, shared: &Arc<Shared>
                 let mut refusing = shared.refusing.subscribe();
                 tokio::select! {
                     _ = refusing.wait_for(|refusing| *refusing) => {}
-                    // A connection that breaks is what this is for.
+                    // Broken connections are expected here.
                     _ = relay::serve(client, upstream, &shared) => {}
                 }
             });

@@ -1,4 +1,4 @@
-//! Which request is to be spoiled, and which ones came.
+//! The planned fault, and the requests so far.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use super::fault::Fault;
 use super::trap::Trap;
 
-/// A request that came.
+/// A received request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
     /// HTTP method.
@@ -16,28 +16,29 @@ pub struct Seen {
     pub path: String,
 }
 
-/// What all connections of the proxies of one server share.
+/// State shared by all connections of the proxies of one server.
 pub struct Shared {
     plan: Mutex<Plan>,
-    /// Where redirects lead.
+    /// The target of redirects.
     pub trap: Trap,
-    /// Changes when connections are to be refused.
+    /// Notifies when connections are to be refused.
     pub refusing: watch::Sender<bool>,
 }
 
-/// What is to go wrong, and what came so far.
+/// The planned fault and the requests so far.
 #[derive(Default)]
 pub struct Plan {
-    /// The requests, in the order of their arrival.
+    /// The requests in order of arrival.
     pub seen: Vec<Seen>,
-    /// From which request on, or with which, this goes wrong.
+    /// The first affected request, and the fault.
     pub fault: Option<(usize, Fault)>,
-    /// With how many it did.
+    /// The number of affected requests.
     pub struck: usize,
 }
 
 impl Seen {
-    /// What is asked for: the method and the path without its query, with a star for each part that differs from run to run.
+    /// Identifies the request: method and path without the query, with a star for each part that differs between
+    /// runs.
     pub fn kind(&self) -> String {
         let path = self.path.split('?').next().unwrap_or_default();
         let changes = |part: &str| part.chars().any(|character| character.is_ascii_digit());
@@ -47,17 +48,17 @@ impl Seen {
 }
 
 impl Shared {
-    /// Nothing came yet, and nothing goes wrong.
+    /// No requests and no fault.
     pub fn new() -> Self {
         Self { plan: Mutex::default(), trap: Trap::set(), refusing: watch::Sender::new(false) }
     }
 
-    /// Faults that are planned, and requests that came, locked.
+    /// Locks the plan.
     pub fn plan(&self) -> MutexGuard<'_, Plan> {
         self.plan.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a request, and says what is to go wrong with it.
+    /// Counts a request and returns the fault that applies to it.
     pub fn arrived(&self, seen: Seen) -> Option<Fault> {
         let mut plan = self.plan();
         let number = plan.seen.len();

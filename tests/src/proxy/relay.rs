@@ -1,4 +1,4 @@
-//! One client's connection: each request is counted, passed on and answered, or spoiled.
+//! One client connection: counts each request and forwards it or applies a fault.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,7 +13,7 @@ use super::message::{Framing, Head, pass, whole};
 use super::plan::{Seen, Shared};
 use super::script::{PAUSE, Response, Step, script};
 
-/// What is sent at a time of an answer without an end.
+/// The write size for endless answers.
 const PIECE: usize = 64 << 10;
 
 struct Client {
@@ -21,7 +21,7 @@ struct Client {
     to: OwnedWriteHalf,
 }
 
-/// Serves a connection until it ends.
+/// Serves a connection until it closes.
 pub async fn serve(stream: TcpStream, upstream: SocketAddr, shared: &Shared) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let (from, to) = stream.into_split();
@@ -39,7 +39,7 @@ pub async fn serve(stream: TcpStream, upstream: SocketAddr, shared: &Shared) -> 
     Ok(())
 }
 
-/// Has the server answer. Gives whether the connection can be used again.
+/// Forwards the request to the server and the answer to the client. Returns whether the connection can be reused.
 async fn forward(client: &mut Client, request: Head, upstream: SocketAddr) -> io::Result<bool> {
     let framing = request.framing(Framing::Length(0));
     let (mut from, mut to) = ask(request, upstream).await?;
@@ -53,7 +53,7 @@ async fn forward(client: &mut Client, request: Head, upstream: SocketAddr) -> io
     };
     tokio::pin!(sending);
     tokio::pin!(answering);
-    // A server may answer before it has read everything.
+    // A server may answer before it has read the whole request.
     let (mut sent, mut answered) = (None, None);
     while answered.is_none() {
         tokio::select! {
@@ -107,7 +107,7 @@ async fn spoil(
             let body = whole(&mut from, answer_framing(&head)).await?;
             answer = Some(Response { head, body });
         }
-        // No answer before the whole request was read.
+        // Reads the whole request before the answer.
         _ => drop(pass(&mut client.from, &mut tokio::io::sink(), framing, u64::MAX).await?),
     }
     for step in script(fault, answer.as_ref(), &shared.trap.url()) {
@@ -149,7 +149,7 @@ async fn zeros(to: &mut OwnedWriteHalf, number: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// How many bytes of a body there are up to a point.
+/// The number of bytes of a body up to this point.
 fn part(length: u64, point: Point) -> u64 {
     match point {
         Point::Nothing | Point::Head => 0,

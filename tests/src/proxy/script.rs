@@ -1,4 +1,4 @@
-//! What is sent in place of an answer, step by step (pure).
+//! The steps that replace an answer (no I/O).
 
 use std::io::Write;
 use std::time::Duration;
@@ -6,41 +6,41 @@ use std::time::Duration;
 use super::fault::{Fault, Point, What};
 use super::message::Head;
 
-/// Used in made-up answers of several gigabytes, of which a client must read only a little.
+/// Size of fake answers of several gigabytes, of which a client must read only a little.
 const HUGE: u64 = 10 << 30;
-/// Between the bytes that come one by one.
+/// The pause between single bytes.
 pub const PAUSE: Duration = Duration::from_millis(700);
-/// How many come so.
+/// The number of single bytes.
 const TRICKLING: usize = 4;
-/// Interim answers in a row.
+/// The number of interim answers in a row.
 const INTERIMS: usize = 50;
-/// Deeper than any answer of Qdrant's.
+/// Nested deeper than any answer of Qdrant.
 const DEPTH: usize = 100;
-/// The length of a header, and a number of them.
+/// The length of a long header, and the number of headers.
 const LONG: usize = 64 << 10;
 const MANY: usize = 10_000;
 
-/// The server's own answer, whole.
+/// The server's complete answer.
 #[derive(Debug, Clone)]
 pub struct Response {
     /// Status line and headers.
     pub head: Head,
-    /// Its body, without chunks.
+    /// Its body without chunk framing.
     pub body: Vec<u8>,
 }
 
-/// One thing to do on the client's connection.
+/// One step on the client's connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     /// These bytes.
     Send(Vec<u8>),
-    /// Waits before the next step.
+    /// Wait before the next step.
     Pause,
-    /// So many zeros.
+    /// This many zeros.
     Zeros(u64),
-    /// Chunks without end.
+    /// Endless chunks.
     Chunks,
-    /// Nothing, until the client goes.
+    /// Nothing, until the client closes the connection.
     Silence,
     /// The connection is reset.
     Reset,
@@ -48,7 +48,7 @@ pub enum Step {
     Close,
 }
 
-/// What is sent: of the server's answer, where it was asked, or made up. `elsewhere` is where redirects lead.
+/// The steps for a fault, from the server's answer if it was asked. `elsewhere` is the target of redirects.
 pub fn script(fault: &Fault, answer: Option<&Response>, elsewhere: &str) -> Vec<Step> {
     let made = Response::json(200, "{\"result\":true,\"status\":\"ok\",\"time\":0.0}");
     let real = answer.unwrap_or(&made);
@@ -160,7 +160,7 @@ pub fn script(fault: &Fault, answer: Option<&Response>, elsewhere: &str) -> Vec<
 }
 
 impl Response {
-    /// An answer made up.
+    /// A fake answer.
     fn of(status: u16, kind: &str, body: &str) -> Self {
         let mut head = Head { first: format!("HTTP/1.1 {status} Made up"), headers: Vec::new() };
         head.set("content-type", kind);
@@ -199,7 +199,7 @@ impl Response {
     }
 }
 
-/// An answer up to a point.
+/// The answer up to this point.
 fn until(head: &[u8], body: &[u8], point: Point) -> Vec<u8> {
     let of_body = match point {
         Point::Nothing => return Vec::new(),

@@ -1,4 +1,4 @@
-//! Another host, which must never get a request.
+//! Another host that must never receive a request.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -9,10 +9,10 @@ use std::time::Duration;
 
 /// An address that no stand-in of a cluster uses.
 const HOST: [u8; 4] = [127, 0, 0, 99];
-/// Maximum wait for the request of a connection.
+/// Maximum time to wait for a request on a connection.
 const LISTENING: Duration = Duration::from_secs(1);
 
-/// Answers every request and keeps it.
+/// Answers and records every request.
 pub struct Trap {
     address: SocketAddr,
     caught: Arc<Mutex<Vec<String>>>,
@@ -20,10 +20,10 @@ pub struct Trap {
 }
 
 impl Trap {
-    /// A trap on a port of its own.
+    /// A trap on a free port.
     ///
     /// # Panics
-    /// When there is none.
+    /// When no port is available.
     pub fn set() -> Self {
         let listener = TcpListener::bind((std::net::Ipv4Addr::from(HOST), 0)).expect("a port");
         let address = listener.local_addr().expect("an address");
@@ -47,12 +47,12 @@ impl Trap {
         trap
     }
 
-    /// Where it is.
+    /// Its URL.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// The requests that it got.
+    /// The requests it received.
     pub fn caught(&self) -> Vec<String> {
         self.caught.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -61,7 +61,7 @@ impl Trap {
 impl Drop for Trap {
     fn drop(&mut self) {
         self.over.store(true, Ordering::Relaxed);
-        // So that its thread ends.
+        // Makes the thread end.
         drop(TcpStream::connect(self.address));
     }
 }

@@ -1,4 +1,4 @@
-//! Who may ask what: the API keys.
+//! Access control: the API keys.
 
 use std::time::Instant;
 
@@ -8,7 +8,7 @@ use super::answers::{Reply, bare, error};
 use super::route::Endpoint;
 use super::state::State;
 
-/// The refusal, if the request's key does not allow it.
+/// The refusal, if the request's key does not allow the request.
 pub(crate) fn refuse(
     state: &State,
     endpoint: Endpoint,

@@ -1,17 +1,18 @@
-//! What happens to a shard's replicas after an upload into one of them, step by step, as clients see it.
+//! The states of a shard's replicas after an upload into one of them, as clients see them.
 
 use super::change::{Change, Transfer, When};
 use super::collection::Collection;
 use super::shard::Replica;
 
-/// For how many polls of `GET /collections/{c}/cluster` (of all nodes together) each step shows.
+/// How many polls of `GET /collections/{c}/cluster` (all nodes together) each phase lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Aftermath {
-    /// First the nodes have not agreed yet: all replicas are `Active` (a new one is `Dead`), and the others are as they were.
+    /// Phase 1, before the nodes agree: all replicas are `Active` (a new one is `Dead`), and the others have their
+    /// old points.
     pub as_before: u32,
-    /// Then the others are `Dead`.
+    /// Phase 2: the others are `Dead`.
     pub dead: u32,
-    /// Then they are brought up to date, one after the other: a transfer to each is listed.
+    /// Phase 3: the others are brought up to date one after the other, each with a listed transfer.
     pub transfers: u32,
 }
 
@@ -30,7 +31,7 @@ pub(crate) enum Priority {
 }
 
 impl Priority {
-    /// Of the query's `priority`; without one the replicas count.
+    /// Parses the query's `priority`. The default is the replicas.
     pub(crate) fn of(text: Option<&str>) -> Option<Priority> {
         match text {
             None | Some("replica") => Some(Priority::Replica),
@@ -42,7 +43,7 @@ impl Priority {
 }
 
 impl Collection {
-    /// The shard's replica on `node` holds what was uploaded; `before` points were in the others.
+    /// The replica on `node` now has the uploaded points. The others had `before` points.
     pub(crate) fn uploaded(
         &mut self,
         shard: u32,
@@ -70,7 +71,7 @@ impl Collection {
             return;
         }
         if priority == Priority::Replica {
-            // The upload is lost again: the others are whole and this one is brought to their state.
+            // The upload is lost: the other replicas are complete, and this one is synchronized from them.
             found.points_count = before;
             self.recover(shard, others[0], &[node], 0, after);
             return;
@@ -90,7 +91,7 @@ impl Collection {
     }
 
     fn recover(&mut self, shard: u32, from: usize, nodes: &[usize], as_before: u32, after: Aftermath) {
-        // One after the other: a node sends only one shard at a time.
+        // Sequentially, because a node sends only one shard at a time.
         for (turn, node) in (0..).zip(nodes) {
             let transfer = Transfer::recovery(shard, from, *node);
             let dead = Change::Replica(shard, *node, "Dead".to_owned());

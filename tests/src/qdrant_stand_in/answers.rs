@@ -1,4 +1,4 @@
-//! The forms answers have: JSON results, JSON errors, plain text; and the headers all of them carry.
+//! The formats of answers: JSON results, JSON errors and plain text, and the headers that all of them have.
 
 use std::time::Instant;
 
@@ -12,7 +12,7 @@ use super::body::ReplyBody;
 /// An answer of the stand-in.
 pub(crate) type Reply = Response<ReplyBody>;
 
-/// The connection is closed instead of answered.
+/// The connection is closed without an answer.
 #[derive(Debug)]
 pub(crate) struct HangUp;
 
@@ -24,7 +24,7 @@ impl std::fmt::Display for HangUp {
 
 impl std::error::Error for HangUp {}
 
-/// An answer with this body, or with what a task streams.
+/// An answer with this body, either complete or streamed by a task.
 pub(crate) fn reply(status: u16, body: ReplyBody) -> Reply {
     let mut reply = Response::new(body);
     *reply.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -33,7 +33,7 @@ pub(crate) fn reply(status: u16, body: ReplyBody) -> Reply {
     reply
 }
 
-/// Adds a header; one that HTTP does not allow is left out.
+/// Adds a header. Ignores a header that HTTP does not allow.
 pub(crate) fn set(reply: &mut Reply, name: &str, value: &str) {
     let name = HeaderName::from_bytes(name.as_bytes());
     if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(value.as_bytes())) {
@@ -75,7 +75,7 @@ pub(crate) fn error(status: u16, message: &str, started: Instant) -> Reply {
     json_body(status, &json!({ "status": { "error": message }, "time": seconds_since(started) }))
 }
 
-/// 404 of a collection.
+/// The 404 answer for a missing collection.
 pub(crate) fn no_collection(name: &str, started: Instant) -> Reply {
     error(404, &format!("Not found: Collection `{name}` doesn't exist!"), started)
 }

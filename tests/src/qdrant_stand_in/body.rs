@@ -1,4 +1,4 @@
-//! The body of an answer: a few bytes at once, or a stream that a task feeds.
+//! The body of an answer: bytes, or a stream that a task writes.
 
 use std::io;
 use std::pin::Pin;
@@ -11,9 +11,9 @@ use tokio::sync::mpsc;
 /// An answer's body.
 #[derive(Debug)]
 pub(crate) enum ReplyBody {
-    /// All of it, then nothing.
+    /// The complete body.
     Full(Option<Bytes>),
-    /// As it comes; an error closes the connection.
+    /// Data from a task; an error closes the connection.
     Stream(mpsc::Receiver<io::Result<Bytes>>),
 }
 

@@ -1,29 +1,29 @@
-//! Events in a collection that no client caused, and their times.
+//! Changes in a collection that no client requested, and when they happen.
 
 use serde_json::{Value, json};
 
-/// A copy of a shard on its way from one node to another (indices into `State::nodes`).
+/// A transfer of a shard replica from one node to another (indices into `State::nodes`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transfer {
-    /// Id of the shard that moves.
+    /// Id of the shard.
     pub shard: u32,
-    /// From where.
+    /// The source node.
     pub from: usize,
-    /// Where to.
+    /// The target node.
     pub to: usize,
-    /// Whether it stays where it comes from as well.
+    /// Whether the source keeps its replica.
     pub sync: bool,
-    /// `snapshot`, `stream_records`, `wal_delta`, ….
+    /// The transfer method: `snapshot`, `stream_records`, `wal_delta`, ….
     pub method: &'static str,
 }
 
 impl Transfer {
-    /// As Qdrant brings a dead replica up to date.
+    /// The transfer by which Qdrant brings a dead replica up to date.
     pub fn recovery(shard: u32, from: usize, to: usize) -> Transfer {
         Transfer { shard, from, to, sync: true, method: "wal_delta" }
     }
 
-    /// As `move_shard` asks for it.
+    /// The transfer that `move_shard` requests.
     pub fn moving(shard: u32, from: usize, to: usize) -> Transfer {
         Transfer { shard, from, to, sync: false, method: "snapshot" }
     }
@@ -36,16 +36,16 @@ impl Transfer {
     }
 }
 
-/// A resharding under way.
+/// A resharding in progress.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Resharding {
     /// `up` or `down`.
     pub direction: &'static str,
-    /// The shard that is added or taken away.
+    /// The shard that is added or removed.
     pub shard: u32,
-    /// The node it is on.
+    /// Its node.
     pub node: usize,
-    /// The key that it belongs to, with custom sharding.
+    /// Its shard key, with custom sharding.
     pub shard_key: Option<Value>,
 }
 
@@ -58,32 +58,32 @@ impl Resharding {
     }
 }
 
-/// Something that happens to a collection.
+/// A change of a collection.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
-    /// The replica of this shard on this node is in this state from now on; a new one, where there was none.
+    /// Sets the state of this shard's replica on this node, or adds a replica with this state.
     Replica(u32, usize, String),
-    /// There is no replica of this shard on this node any more.
+    /// Removes the replica of this shard on this node.
     NoReplica(u32, usize),
-    /// A transfer begins: it is listed, and the replica it makes is `Recovery`.
+    /// A transfer begins: it is listed, and the new replica is in state `Recovery`.
     Begins(Transfer),
-    /// It is done: the new replica is `Active` and whole; where the shard was moved, the old one is gone.
+    /// A transfer is done: the new replica is complete and `Active`. If the shard was moved, the old replica is gone.
     Done(Transfer),
-    /// It failed, and is no longer listed.
+    /// A transfer failed and is no longer listed.
     Aborted(Transfer),
     /// A resharding begins.
     Resharding(Resharding),
-    /// All resharding is done.
+    /// All resharding has finished.
     ReshardingDone,
-    /// Others write to this shard: it has so many points.
+    /// Other clients write to this shard: it has this many points now.
     Points(u32, u64),
 }
 
-/// When something happens.
+/// When a change happens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum When {
-    /// After so many polls of the collection's cluster information; 0 is at once.
+    /// After this many polls of the collection's cluster information; 0 is immediately.
     Polls(u32),
-    /// Once a snapshot of this shard has been made, anywhere.
+    /// Once any node has made a snapshot of this shard.
     Snapshot(u32),
 }

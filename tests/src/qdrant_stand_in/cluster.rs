@@ -1,4 +1,4 @@
-//! A cluster of stand-ins: each node a server of its own, all with the same collections.
+//! A cluster of stand-ins: one server per node, with the same collections.
 
 use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};
@@ -11,11 +11,12 @@ use super::setup::Setup;
 use super::state::State;
 use super::tls::Tls;
 
-/// How often to look for a port that is free at every address.
+/// Attempts to find a port that is free at every address.
 const ONE_PORT_ATTEMPTS: u32 = 20;
-/// Any number of nodes ([`Setup::cluster`], [`Setup::cluster_on_ports`]), or recorded ones: [`StandInCluster::setup`] with three nodes
-/// and the collection `spread` (shard 0 on the first, shard 1 on the third, nothing on the second), [`StandInCluster::sharded`]
-/// with replicas and keys. They share one state; faults and request logs are each node's own.
+/// A cluster of any number of nodes ([`Setup::cluster`], [`Setup::cluster_on_ports`]), or a recorded one:
+/// [`StandInCluster::setup`] with three nodes and the collection `spread` (shard 0 on the first node, shard 1 on the
+/// third, none on the second), or [`StandInCluster::sharded`] with replicas and shard keys. The nodes share one
+/// state. Each node has its own faults and request log.
 pub struct StandInCluster {
     nodes: Vec<StandIn>,
 }
@@ -32,7 +33,7 @@ impl StandInCluster {
         }
     }
 
-    /// The recorded cluster with `spread`, to be changed before [`StandInCluster::start_with`].
+    /// The recorded cluster with `spread`, which can be changed before [`StandInCluster::start_with`].
     ///
     /// # Panics
     /// When the genuine snapshots of the nodes cannot be read.
@@ -40,8 +41,8 @@ impl StandInCluster {
         recorded::spread().unwrap_or_else(|error| panic!("no genuine snapshots of the cluster: {error}"))
     }
 
-    /// Another recorded cluster of three nodes, to be changed likewise: `auto` (3 shards with 2 replicas each, 900 points) and `custom`
-    /// (key `eu` of the shards 1 and 2, key `us` of shard 3, 500 points), whose shards' snapshots are genuine.
+    /// Another recorded cluster of three nodes: `auto` (3 shards with 2 replicas each, 900 points) and `custom` (key
+    /// `eu` with shards 1 and 2, key `us` with shard 3, 500 points). Their shard snapshots are genuine.
     ///
     /// # Panics
     /// When the genuine snapshots of the shards cannot be read.
@@ -63,7 +64,7 @@ impl StandInCluster {
     /// Starts one server for each node of the setup's state.
     ///
     /// # Errors
-    /// When a port is taken, or certificates or threads cannot be made.
+    /// When a port is in use, or certificates or threads cannot be created.
     pub fn try_start(setup: Setup) -> io::Result<StandInCluster> {
         let hosts: Vec<Ipv4Addr> = setup.state.nodes.iter().map(|node| node.host).collect();
         let one_port = hosts.iter().collect::<BTreeSet<_>>().len() == hosts.len() && hosts.len() > 1;
@@ -71,7 +72,7 @@ impl StandInCluster {
         loop {
             attempts -= 1;
             match StandInCluster::start_nodes(&setup, one_port) {
-                // The port that the first node got is another program's at the next address.
+                // The first node's port may be in use at another address.
                 Err(error) if error.kind() == ErrorKind::AddrInUse && attempts > 0 => {}
                 started => return started,
             }
@@ -80,7 +81,7 @@ impl StandInCluster {
 
     fn start_nodes(setup: &Setup, one_port: bool) -> io::Result<StandInCluster> {
         let state = Arc::new(Mutex::new(setup.state.clone()));
-        // One certificate for all of them, so that a client trusts one authority.
+        // All nodes use one certificate, so that a client needs to trust only one authority.
         let hosts = setup.state.nodes.iter().map(|node| node.host.to_string());
         let tls = setup.tls.clone().map(|tls| hosts.fold(tls, |tls, host| tls.and_name(&host)));
         let tls = tls.as_ref().map(Tls::make).transpose()?;
@@ -101,7 +102,7 @@ impl StandInCluster {
         &self.nodes
     }
 
-    /// Reads or changes what the nodes know.
+    /// Reads or changes the shared state.
     pub fn state<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         self.nodes[0].state(change)
     }
@@ -109,7 +110,7 @@ impl StandInCluster {
     /// The node with this peer id.
     ///
     /// # Panics
-    /// When there is none.
+    /// When there is no such node.
     pub fn node_of(&self, peer_id: u64) -> &StandIn {
         match self.nodes.iter().find(|node| node.peer_id() == peer_id) {
             Some(node) => node,
@@ -122,7 +123,7 @@ impl StandInCluster {
         self.nodes.iter().flat_map(StandIn::all_snapshots).collect()
     }
 
-    /// Where the nodes answer.
+    /// The URLs of the nodes.
     pub fn urls(&self) -> Vec<String> {
         self.nodes.iter().map(StandIn::url).collect()
     }

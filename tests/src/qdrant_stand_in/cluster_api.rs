@@ -1,4 +1,4 @@
-//! The cluster itself and who holds which shard, as the asked node sees it; and what clients change in that.
+//! The cluster and its shards, from the view of the node that receives the request, and changes that clients make.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use super::request::Asked;
 use super::shard::Shard;
 use super::state::State;
 
-/// `GET /cluster`. Each poll brings a node that is behind closer to the others.
+/// `GET /cluster`. Each poll brings a node that lags behind closer to the others.
 pub(crate) fn cluster(state: &mut State, asked: &Asked) -> Reply {
     if !state.cluster_enabled {
         return ok(&json!({ "status": "disabled" }), asked.started);
@@ -48,7 +48,7 @@ pub(crate) fn cluster(state: &mut State, asked: &Asked) -> Reply {
     ok(&result, asked.started)
 }
 
-/// `GET /collections/{c}/cluster`. Each poll brings the collection closer to what is to become of it.
+/// `GET /collections/{c}/cluster`. Each poll advances the scheduled changes of the collection.
 pub(crate) fn collection(state: &mut State, asked: &Asked) -> Reply {
     let name = state.resolve(&asked.route.collection);
     let peer_ids: Vec<u64> = state.nodes.iter().map(|node| node.peer_id).collect();
@@ -136,7 +136,7 @@ enum Plan {
     Drop { shard: u32, node: usize, peer_id: u64 },
 }
 
-/// What is asked for, if there are such a shard and such peers.
+/// The requested operation, if the shard and the peers exist.
 fn planned(state: &State, name: &str, operation: &str, wanted: &Value) -> Result<Plan, Refusal> {
     let collection = state.collections.get(name).ok_or(Refusal::NoCollection)?;
     let number = |key: &str| wanted.get(key).and_then(Value::as_u64).ok_or(Refusal::BadJson);
@@ -186,7 +186,8 @@ fn planned(state: &State, name: &str, operation: &str, wanted: &Value) -> Result
     }
 }
 
-/// A transfer goes from an active replica to another node, while none of the shard is under way there.
+/// A transfer goes from an active replica to another node, and no other transfer of the shard may be in progress
+/// there.
 fn check_ends(
     state: &State,
     collection: &Collection,

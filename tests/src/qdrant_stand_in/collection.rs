@@ -1,4 +1,4 @@
-//! A collection on the server: configuration, shards, points, and the content its snapshots have.
+//! A collection on the server: configuration, shards, points, and the content of its snapshots.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -21,52 +21,52 @@ use super::shard_archive::{Bulk, ShardArchive, ShardOrigin};
 pub struct Collection {
     /// Name without escapes.
     pub name: String,
-    /// `config` as `GET /collections/{c}` answers it.
+    /// `config` in the answer to `GET /collections/{c}`.
     pub config: Value,
     /// Payload indexes: field → data type.
     pub payload_indexes: BTreeMap<String, String>,
-    /// The parameters of the payload indexes that have some.
+    /// The parameters of payload indexes that have any.
     pub index_params: BTreeMap<String, Value>,
     /// `green`, `yellow`, ….
     pub status: String,
-    /// Shards, in the order of their ids.
+    /// Shards, ordered by id.
     pub shards: Vec<Shard>,
-    /// Its points' content.
+    /// The content of its points.
     pub points: Points,
-    /// What a snapshot of it contains.
+    /// The content of its snapshots.
     pub content: Content,
-    /// Where the nodes of a cluster differ: what a snapshot made on that node contains.
+    /// The content of snapshots made on a node, if the nodes of a cluster differ.
     pub content_on_node: BTreeMap<usize, Content>,
-    /// What `GET …/shards/{id}/snapshot` streams; generated where nothing is given.
+    /// The body of `GET …/shards/{id}/snapshot`. Generated if missing.
     pub shard_content: BTreeMap<u32, Content>,
-    /// What a snapshot of that shard contains; generated where nothing is given.
+    /// The content of snapshots of a shard. Generated if missing.
     pub shard_snapshots: BTreeMap<u32, Content>,
-    /// The shard snapshots that were generated, and from what.
+    /// Generated shard snapshots with the settings they were generated from.
     pub(crate) made: BTreeMap<u32, (ShardArchive, Content)>,
-    /// What a generated snapshot of one of its shards is like.
+    /// The settings for generated shard snapshots.
     pub(crate) bulk: Bulk,
-    /// What a snapshot of it contains is to be generated anew: its shards hold other points than they did.
+    /// The snapshot content must be generated again, because the shards' points have changed.
     pub(crate) content_is_stale: bool,
-    /// Transfers under way, as `…/cluster` lists them.
+    /// Transfers in progress, as listed by `…/cluster`.
     pub(crate) transfers: Vec<Transfer>,
-    /// Reshardings under way.
+    /// Reshardings in progress.
     pub(crate) reshardings: Vec<Resharding>,
-    /// Events that are still to come.
+    /// Scheduled changes.
     pub(crate) timeline: Vec<(When, Change)>,
-    /// How many points `"exact": false` and `GET /collections/{c}` tell, where that is another number.
+    /// The number of points that `"exact": false` and `GET /collections/{c}` return, if it is different.
     pub estimate: Option<u64>,
-    /// `GET /collections/{c}` does not tell how many points there are.
+    /// `GET /collections/{c}` does not return the number of points.
     pub hides_points: bool,
-    /// What is left of `read_rate_limit`, and since when.
+    /// The remaining tokens of `read_rate_limit`, and since when.
     pub(crate) read_tokens: Option<(f64, Instant)>,
-    /// So many more cluster polls show its replicas as `Dead`, and until then it counts 0 points.
+    /// For this many more cluster polls its replicas are `Dead` and it counts 0 points.
     pub dead_polls_left: u32,
-    /// So many more polls of the collection show updates in its queue, and until then it counts half of its points.
+    /// For this many more polls of the collection its queue contains updates and it counts half of its points.
     pub queued_polls_left: u32,
 }
 
 impl Collection {
-    /// The genuine collection of that name, `minilm_general` for example, from a server of that version.
+    /// The genuine collection with this name (for example `minilm_general`) from a server of this version.
     ///
     /// # Errors
     /// When there is no genuine snapshot of it.
@@ -80,7 +80,7 @@ impl Collection {
         Ok(collection)
     }
 
-    /// A collection whose snapshots are generated.
+    /// A collection with generated snapshots.
     pub fn generated(name: &str, snapshot: GeneratedSnapshot) -> Collection {
         let snapshot = GeneratedSnapshot { points_seed: name.to_owned(), ..snapshot };
         let content = Content::generated(&snapshot);
@@ -104,23 +104,23 @@ impl Collection {
         collection
     }
 
-    /// A collection whose snapshots are these bytes, whatever they are.
+    /// A collection whose snapshots are these bytes, valid or not.
     pub fn with_bytes(name: &str, points_count: u64, bytes: impl Into<bytes::Bytes>) -> Collection {
         let content = Content::bytes(bytes);
         Collection::new(name, plain_config(8, 1), vec![points_count], content)
     }
 
-    /// Nothing is left of `read_rate_limit`.
+    /// Uses up `read_rate_limit`.
     pub fn exhaust_reads(&mut self) {
         self.read_tokens = Some((0.0, Instant::now()));
     }
 
-    /// Whether its shards go by keys.
+    /// Whether it uses shard keys.
     pub(crate) fn is_custom(&self) -> bool {
         self.config["params"]["sharding_method"] == "custom"
     }
 
-    /// The keys with their shards, in the order of these.
+    /// The shard keys with their shards, ordered by shard.
     pub(crate) fn shard_keys(&self) -> Vec<(Value, Vec<u32>)> {
         let mut keys: Vec<(Value, Vec<u32>)> = Vec::new();
         for shard in &self.shards {
@@ -133,7 +133,7 @@ impl Collection {
         keys
     }
 
-    /// Makes anew what snapshots contain, after its shards have changed.
+    /// Generates the snapshot content again after a change of its shards.
     pub(crate) fn generate_content(&mut self) {
         let mut snapshot = GeneratedSnapshot::new(0).points_count(self.points_count());
         snapshot.config = self.config.clone();
@@ -142,10 +142,10 @@ impl Collection {
         self.content = Content::generated(&snapshot);
     }
 
-    /// The collection that restoring this snapshot yields.
+    /// The collection that a restore of this snapshot creates.
     ///
     /// # Errors
-    /// When the content is no snapshot.
+    /// When the content is not a snapshot.
     pub fn from_snapshot(name: &str, content: Content) -> io::Result<Collection> {
         let origin = origin::inspect(&content)
             .map_err(|failure| io::Error::new(io::ErrorKind::InvalidData, failure.message(name)))?;
@@ -185,7 +185,7 @@ impl Collection {
         self.shards.iter().map(|shard| shard.points_count).sum()
     }
 
-    /// Changes the count (by way of the first shard, or the first ones that have points).
+    /// Changes the number of points, by changing the first shards.
     pub fn set_points_count(&mut self, points_count: u64) {
         let mut more = points_count.saturating_sub(self.points_count());
         let mut fewer = self.points_count().saturating_sub(points_count);
@@ -210,7 +210,7 @@ impl Collection {
         self.shards.iter_mut().find(|shard| shard.id == id)
     }
 
-    /// Where the points of that shard come from.
+    /// The origin of that shard's points.
     pub(crate) fn shard_origin(&self, id: u32) -> Option<ShardOrigin> {
         let place = self.shards.iter().position(|shard| shard.id == id)?;
         let range = ranges(&self.shards).swap_remove(place);
@@ -224,7 +224,7 @@ impl Collection {
         })
     }
 
-    /// How many of its points clients see, where it is not all: none while the replicas are still dead, half while updates wait.
+    /// How many points clients see, if not all: none while the replicas are dead, half while updates are queued.
     pub(crate) fn hidden_but(&self, points: u64) -> Option<u64> {
         match (self.dead_polls_left, self.queued_polls_left) {
             (0, 0) => None,
@@ -233,7 +233,7 @@ impl Collection {
         }
     }
 
-    /// `result` of `GET /collections/{c}`, where clients see so many points.
+    /// `result` of `GET /collections/{c}`, where clients see this many points.
     pub(crate) fn info(&self, visible: u64) -> Value {
         let points = self.estimate.unwrap_or(visible);
         let described = |(field, data_type): (&String, &String)| {

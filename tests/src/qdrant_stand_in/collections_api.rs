@@ -34,7 +34,7 @@ pub(crate) fn list(state: &State, asked: &Asked) -> Reply {
     ok(&json!({ "collections": collections }), asked.started)
 }
 
-/// Each poll brings the updates in the queue closer to being done.
+/// Each poll advances the queued updates.
 pub(crate) fn info(state: &mut State, asked: &Asked) -> Reply {
     let name = state.resolve(&asked.route.collection);
     let Some(collection) = state.collections.get(&name) else {
@@ -50,7 +50,7 @@ pub(crate) fn info(state: &mut State, asked: &Asked) -> Reply {
     ok(&info, asked.started)
 }
 
-/// Changes what is given and can be changed.
+/// Changes the given fields, if they can be changed.
 pub(crate) fn update(state: &mut State, asked: &Asked) -> Reply {
     let name = state.resolve(&asked.route.collection);
     let Some(collection) = state.collections.get_mut(&name) else {
@@ -85,7 +85,7 @@ pub(crate) fn create(state: &mut State, asked: &Asked) -> Reply {
     if let Some((status, message)) = config::refused(body) {
         return error(status, &message, asked.started);
     }
-    // The node that is asked comes first.
+    // The node that receives the request comes first.
     let mut nodes: Vec<usize> =
         if state.cluster_enabled { (0..state.nodes.len()).collect() } else { vec![asked.node] };
     let turn = asked.node.min(nodes.len() - 1);
@@ -102,7 +102,7 @@ pub(crate) fn create(state: &mut State, asked: &Asked) -> Reply {
     ok(&json!(true), asked.started)
 }
 
-/// An alias is no collection: deleting by that name deletes nothing.
+/// An alias is not a collection: a delete with its name deletes nothing.
 pub(crate) fn delete(state: &mut State, asked: &Asked) -> Reply {
     let deleted = state.collections.remove(&asked.route.collection).is_some();
     state.aliases.retain(|_, collection| *collection != asked.route.collection);
@@ -132,7 +132,7 @@ fn describe_aliases(state: &State, wanted: impl Fn(&str) -> bool) -> Value {
     json!({ "aliases": aliases })
 }
 
-/// All actions or none: the aliases change only when every action can be done.
+/// Atomic: the aliases change only if every action is valid.
 pub(crate) fn change_aliases(state: &mut State, asked: &Asked) -> Reply {
     let actions = asked.json.as_ref().and_then(|body| body.get("actions")).and_then(Value::as_array);
     let Some(actions) = actions else { return bad_json(asked) };

@@ -1,4 +1,5 @@
-//! A collection's configuration, as the bodies of `PUT` and `PATCH /collections/{c}` make it: the fields that Qdrant knows, and no others.
+//! A collection's configuration from the bodies of `PUT` and `PATCH /collections/{c}`: only the fields that Qdrant
+//! knows.
 
 use serde_json::{Value, json};
 
@@ -6,7 +7,7 @@ use super::collection::Collection;
 use super::generated::GeneratedSnapshot;
 use super::plain::plain_config;
 
-/// What a body says and what it becomes of the configuration; the first that is given counts.
+/// Maps fields of a body to the configuration. The first field present is used.
 const SECTIONS: [(&str, &[&str]); 4] = [
     ("hnsw_config", &["hnsw_config"]),
     ("optimizer_config", &["optimizers_config", "optimizer_config"]),
@@ -14,7 +15,7 @@ const SECTIONS: [(&str, &[&str]); 4] = [
     ("quantization_config", &["quantization_config", "quantization"]),
 ];
 
-/// What Qdrant refuses, and with which status.
+/// A refusal with its status.
 pub(crate) fn refused(body: &Value) -> Option<(u16, String)> {
     for key in ["shard_number", "replication_factor", "write_consistency_factor"] {
         if body.get(key).and_then(Value::as_u64) == Some(0) {
@@ -32,7 +33,7 @@ pub(crate) fn refused(body: &Value) -> Option<(u16, String)> {
     None
 }
 
-/// The configuration of a collection that is made with this body, of so many shards where it says nothing.
+/// The configuration of a collection created with this body, with `shards` as the default number of shards.
 pub(crate) fn created(body: &Value, default_shards: u32) -> Value {
     let given = |key: &str| body.get(key).filter(|value| !value.is_null());
     let custom = given("sharding_method") == Some(&json!("custom"));
@@ -64,7 +65,7 @@ pub(crate) fn created(body: &Value, default_shards: u32) -> Value {
     config
 }
 
-/// Changes what the body gives, and leaves the rest.
+/// Changes the given fields and keeps the rest.
 pub(crate) fn update(config: &mut Value, body: &Value) {
     let given = |key: &str| body.get(key).filter(|value| !value.is_null());
     let params = [
@@ -88,7 +89,7 @@ pub(crate) fn update(config: &mut Value, body: &Value) {
             merge(&mut config[key], wanted);
         }
     }
-    // The unnamed vector goes by the empty name.
+    // The unnamed vector has an empty name.
     for (name, wanted) in given("vectors").and_then(Value::as_object).into_iter().flatten() {
         let vectors = &mut config["params"]["vectors"];
         let unnamed = name.is_empty() && vectors.get("size").is_some();
@@ -116,13 +117,13 @@ fn merge(place: &mut Value, wanted: &Value) {
 }
 
 impl Collection {
-    /// An empty collection as `PUT /collections/{c}` with this body makes it on a single server.
+    /// An empty collection, as `PUT /collections/{c}` with this body creates it on a single server.
     pub fn created(name: &str, body: &Value) -> Collection {
         Collection::empty(name, created(body, 1))
     }
 
-    /// An empty collection with this configuration, all shards on the first node; with custom sharding its shards come with its
-    /// keys.
+    /// An empty collection with this configuration and all shards on the first node. With custom sharding, shards are
+    /// created with their keys.
     pub(crate) fn empty(name: &str, config: Value) -> Collection {
         let shards = config["params"]["shard_number"].as_u64().unwrap_or(1).clamp(1, 1024) as u32;
         let mut snapshot = GeneratedSnapshot::new(0).points_count(0).shards(shards);

@@ -1,4 +1,4 @@
-//! The bytes of a snapshot, wherever they come from: memory, a file, or a generator that holds neither.
+//! The bytes of a snapshot, from memory, from a file or from a generator.
 
 use std::fs::File;
 use std::io;
@@ -13,7 +13,7 @@ use super::generated::{GeneratedSnapshot, Layout};
 
 const CHUNK_BYTES: usize = 1 << 20;
 
-/// A snapshot's bytes, readable from any offset. Cloning shares them.
+/// A snapshot's bytes, readable at any offset. Clones share the bytes.
 #[derive(Clone, Debug)]
 pub struct Content(Arc<Inner>);
 
@@ -31,7 +31,7 @@ enum Source {
 }
 
 impl Content {
-    /// The bytes a test gives.
+    /// Content with these bytes.
     pub fn bytes(bytes: impl Into<Bytes>) -> Content {
         Content::new(Source::Memory(bytes.into()))
     }
@@ -39,22 +39,22 @@ impl Content {
     /// A genuine snapshot file, for example `("1.18.3", "minilm_general.snapshot")`.
     ///
     /// # Errors
-    /// When there is no such file.
+    /// When there is no such snapshot.
     pub fn genuine(version: &str, file: &str) -> io::Result<Content> {
         Ok(Content::bytes(GenuineSnapshot::find(version, file)?.read()?))
     }
 
-    /// A generated snapshot: made while it is read, never held.
+    /// A generated snapshot, which is produced while it is read and never held in memory.
     pub fn generated(snapshot: &GeneratedSnapshot) -> Content {
         Content::new(Source::Generated(snapshot.layout()))
     }
 
-    /// An archive that is made while it is read.
+    /// An archive that is produced while it is read.
     pub(crate) fn of_layout(layout: Layout) -> Content {
         Content::new(Source::Generated(layout))
     }
 
-    /// An open file, which may have no name any more.
+    /// An open file, which may have been unlinked.
     pub(crate) fn file(file: File, len: u64, sha256: String) -> Content {
         Content(Arc::new(Inner { source: Source::File { file, len }, sha256: OnceLock::from(sha256) }))
     }
@@ -63,7 +63,7 @@ impl Content {
         Content(Arc::new(Inner { source, sha256: OnceLock::new() }))
     }
 
-    /// How many bytes there are.
+    /// The size in bytes.
     pub fn size_bytes(&self) -> u64 {
         match &self.0.source {
             Source::Memory(bytes) => bytes.len() as u64,
@@ -72,7 +72,7 @@ impl Content {
         }
     }
 
-    /// SHA-256 in hexadecimal; computed on first use, which for gigabytes takes seconds.
+    /// SHA-256 in hexadecimal, computed on first use. For gigabytes this takes seconds.
     pub fn sha256(&self) -> String {
         self.0.sha256.get_or_init(|| self.digest()).clone()
     }
@@ -81,7 +81,7 @@ impl Content {
         let mut hasher = Sha256::new();
         let mut offset = 0;
         while offset < self.size_bytes() {
-            // A file that went away meanwhile hashes to something else, which is what a client should see.
+            // If the file cannot be read, the digest differs, so that the client sees an error.
             let Ok(chunk) = self.read_at(offset, CHUNK_BYTES) else { break };
             if chunk.is_empty() {
                 break;
@@ -92,7 +92,7 @@ impl Content {
         hex::encode(hasher.finalize())
     }
 
-    /// At least one byte from `offset` on, at most `max`; nothing past the end.
+    /// Reads at least one byte at `offset` and at most `max`. Nothing at the end.
     ///
     /// # Errors
     /// When the underlying file cannot be read.
@@ -116,13 +116,13 @@ impl Content {
         }
     }
 
-    /// A sequential reader over the whole content.
+    /// A sequential reader of the content.
     pub(crate) fn reader(&self) -> ContentReader {
         ContentReader { content: self.clone(), offset: 0 }
     }
 }
 
-/// Reads a content from its beginning to its end.
+/// Reads content from start to end.
 pub(crate) struct ContentReader {
     content: Content,
     offset: u64,

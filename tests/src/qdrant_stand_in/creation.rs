@@ -1,4 +1,4 @@
-//! Creating a snapshot. The work is a task of its own: a client that hangs up does not stop it.
+//! Snapshot creation. A separate task does the work, so it continues if the client hangs up.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use super::node::{StoredSnapshot, folder};
 use super::request::{Asked, Core};
 use super::snapshots_api::missing;
 
-/// A creation that was asked for.
+/// A requested creation.
 struct Creation {
     collection: String,
     shard: Option<u32>,
@@ -63,7 +63,7 @@ pub(crate) async fn create(core: &Arc<Core>, asked: &Asked) -> Result<Reply, Han
     }
 }
 
-/// The name and the content are those of the moment of the request.
+/// The name and the content are those at the time of the request.
 fn begin(core: &Core, asked: &Asked) -> Result<Creation, Box<Reply>> {
     let mut state = core.state();
     if let Some(refused) = missing(&state, asked, "local or queue proxy") {
@@ -89,7 +89,7 @@ fn begin(core: &Core, asked: &Asked) -> Result<Creation, Box<Reply>> {
     Ok(Creation { collection: name, shard, name: snapshot, content, replaced_by, points })
 }
 
-/// From now on the process tells that it makes a snapshot; which process it is.
+/// Registers the creation in the process's telemetry. Returns the process's id.
 fn announce(core: &Core, creation: &Creation) -> String {
     let mut state = core.state();
     let process = state.process(core.node);
@@ -97,8 +97,7 @@ fn announce(core: &Core, creation: &Creation) -> String {
     process.id().to_owned()
 }
 
-/// Writes the snapshot, which takes so long, and puts it into the list.
-/// Nothing when the process died meanwhile.
+/// Writes the snapshot, which takes this long, and adds it to the list. None if the process died in the meantime.
 async fn finish(
     core: Arc<Core>,
     process: String,

@@ -1,5 +1,4 @@
-//! The recorded material in `tests/data`: genuine snapshot files with what their index says, and
-//! raw HTTP exchanges.
+//! The recorded material in `tests/data`: genuine snapshot files with their index, and raw HTTP exchanges.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -10,27 +9,27 @@ use serde_json::Value;
 
 use super::plain::split;
 
-/// The versions there are genuine snapshots of.
+/// The versions with genuine snapshots.
 pub(crate) const VERSIONS: [&str; 2] = ["1.18.3", "1.14.1"];
 
-/// One genuine snapshot file, as `index.json` describes it.
+/// A genuine snapshot file, as described in `index.json`.
 #[derive(Clone, Debug)]
 pub struct GenuineSnapshot {
-    /// The version of the server that made it.
+    /// The version of the server that created it.
     pub version: String,
-    /// The file's name below `tests/data/snapshots/<version>/`.
+    /// The file's name in `tests/data/snapshots/<version>/`.
     pub file: String,
-    /// The collection it was made of.
+    /// The collection it was created from.
     pub collection: String,
-    /// The points in this file.
+    /// The number of points in this file.
     pub points_count: u64,
-    /// How many shards the whole collection has.
+    /// The number of shards of the whole collection.
     pub shards: u32,
-    /// The shards whose data is in this file.
+    /// The shards whose data this file contains.
     pub local_shard_ids: Vec<u32>,
-    /// Whether this is one shard's and not a collection's snapshot.
+    /// Whether this is the snapshot of a shard and not of a collection.
     pub is_shard: bool,
-    /// The key of the shard, if this is one's and it has one.
+    /// The shard key, if this is the snapshot of a shard with a key.
     pub shard_key: Option<Value>,
     /// SHA-256 of the file, in hexadecimal.
     pub sha256: String,
@@ -57,7 +56,7 @@ struct ServerResponse {
 }
 
 impl GenuineSnapshot {
-    /// Every genuine snapshot there is.
+    /// Every genuine snapshot.
     ///
     /// # Errors
     /// When an index cannot be read.
@@ -68,7 +67,7 @@ impl GenuineSnapshot {
             let entries: Vec<IndexEntry> = serde_json::from_slice(&index)?;
             all.extend(entries.into_iter().map(|entry| entry.describe(version)));
         }
-        // The index says nothing of the points in a shard of a collection that is there as a whole.
+        // The index does not list the points of a shard if a snapshot of the whole collection exists.
         let whole: Vec<GenuineSnapshot> = all.iter().filter(|one| !one.is_shard).cloned().collect();
         for shard in all.iter_mut().filter(|one| one.is_shard && one.points_count == 0) {
             let of = |one: &&GenuineSnapshot| {
@@ -83,7 +82,7 @@ impl GenuineSnapshot {
         Ok(all)
     }
 
-    /// The snapshot in the file of this name, for example `cluster-node-1.spread.snapshot`.
+    /// The snapshot with this file name, for example `cluster-node-1.spread.snapshot`.
     ///
     /// # Errors
     /// When there is no such file, or the index cannot be read.
@@ -96,7 +95,7 @@ impl GenuineSnapshot {
             })
     }
 
-    /// Where the file lies.
+    /// The path of the file.
     pub fn path(&self) -> PathBuf {
         data_dir().join("snapshots").join(&self.version).join(&self.file)
     }
@@ -133,25 +132,25 @@ impl IndexEntry {
     }
 }
 
-/// One recorded exchange: the request as far as it was noted, and the whole response.
+/// A recorded exchange: the request as far as it was recorded, and the complete response.
 #[derive(Clone, Debug)]
 pub struct Recording {
     /// The file's name without `.http`.
     pub name: String,
-    /// The request line, `GET /collections`; some recordings have none.
+    /// The request line, for example `GET /collections`. Missing in some recordings.
     pub request_line: Option<String>,
     /// The lines after the request line: headers, a JSON body, or `body: field=@file`.
     pub request_rest: Vec<String>,
     /// The status code of the final response.
     pub status: u16,
-    /// The final response's headers, names as recorded.
+    /// The final response's headers with names as recorded.
     pub headers: Vec<(String, String)>,
-    /// The response's body; `<body: …>` where the recording only describes it.
+    /// The response's body, or `<body: …>` if the recording only describes it.
     pub body: String,
 }
 
 impl Recording {
-    /// Every recording there is, ordered by name.
+    /// Every recording, sorted by name.
     ///
     /// # Errors
     /// When a recording cannot be read.
@@ -165,7 +164,7 @@ impl Recording {
         names.iter().map(|name| Recording::read(name)).collect()
     }
 
-    /// The recording of this name, for example `snapshot-create-no-space`.
+    /// The recording with this name, for example `snapshot-create-no-space`.
     ///
     /// # Errors
     /// When it cannot be read or has no response.

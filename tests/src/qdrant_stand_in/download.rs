@@ -1,4 +1,4 @@
-//! Downloads: ranges, headers, and everything that can go wrong with a body.
+//! Downloads: ranges, headers, and all faults that concern the body.
 
 use std::io;
 use std::ops::Range;
@@ -18,9 +18,9 @@ use super::snapshots_api::missing;
 
 const CHUNK_BYTES: u64 = 1 << 20;
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
-/// What was sent before a cut is to reach the client, so that it sees exactly so many bytes.
+/// Gives the client time to receive the data before a cut, so that it gets exactly this many bytes.
 const BEFORE_CUT: Duration = Duration::from_millis(50);
-/// How often a slow body sends something.
+/// How often a slow body sends data.
 const SLOW_STEPS_PER_SECOND: u64 = 20;
 
 /// `GET /collections/{c}/snapshots/{name}` and `…/shards/{id}/snapshots/{name}`
@@ -45,7 +45,7 @@ pub(crate) fn snapshot(core: &Arc<Core>, asked: &Asked) -> Reply {
 
     let ignored = asked.effects.iter().any(|effect| matches!(effect, Effect::IgnoreRange));
     let wanted = asked.headers.get("range").filter(|_| !ignored).and_then(|value| value.to_str().ok());
-    // `If-Range` is not looked at: the recorded server did not either.
+    // `If-Range` is ignored, like on the recorded server.
     let range = wanted.and_then(|range| parse_range(range, size));
     let mut answer = match range {
         Some(None) => {
@@ -82,7 +82,7 @@ pub(crate) fn snapshot(core: &Arc<Core>, asked: &Asked) -> Reply {
     answer
 }
 
-/// `GET /collections/{c}/shards/{id}/snapshot`: made while it is sent, so no length.
+/// `GET /collections/{c}/shards/{id}/snapshot`: produced while it is sent, so without a length.
 pub(crate) fn shard(core: &Arc<Core>, asked: &Asked) -> Reply {
     let state = core.state();
     let Some(collection) = state.find(&asked.route.collection) else {
@@ -112,7 +112,7 @@ fn sized(status: u16, sending: Sending) -> Reply {
     answer
 }
 
-/// `None`: no range the server understands, so the whole file. `Some(None)`: past the end.
+/// `None`: no supported range, so the whole file. `Some(None)`: beyond the end.
 fn parse_range(header: &str, size: u64) -> Option<Option<Range<u64>>> {
     let (from, to) = header.strip_prefix("bytes=")?.split_once('-')?;
     let range = match (from.trim().parse::<u64>(), to.trim()) {
@@ -124,7 +124,7 @@ fn parse_range(header: &str, size: u64) -> Option<Option<Range<u64>>> {
     Some(Some(range).filter(|range| range.start < range.end))
 }
 
-/// A body that is being sent, and its faults.
+/// A body that is being sent, with its faults.
 struct Sending {
     content: Content,
     range: Range<u64>,
@@ -169,7 +169,7 @@ impl Sending {
         self.content_length = length;
     }
 
-    /// Without a length: the chunks' end is the body's.
+    /// Without a content-length: the last chunk ends the body.
     fn start_chunked(self) -> ReplyBody {
         Sending { content_length: 0, ..self }.start()
     }
@@ -222,7 +222,7 @@ impl Sending {
         }
     }
 
-    /// How many bytes to send next: up to whatever happens next.
+    /// How many bytes to send next, up to the next fault.
     fn step_until(&self, stall_at: Option<u64>, sent: u64) -> u64 {
         let slow = self.bytes_per_second.map(|rate| (rate / SLOW_STEPS_PER_SECOND).max(1));
         let next = [stall_at, self.truncate_after].into_iter().flatten().map(|at| at.saturating_sub(sent));
@@ -240,7 +240,7 @@ impl Sending {
     }
 }
 
-/// Waits out a stall; says whether the client has gone meanwhile.
+/// Waits until a stall ends. Returns whether the client has disconnected.
 async fn stop_sending(sender: &mpsc::Sender<io::Result<Bytes>>, lasting: Option<Duration>) -> bool {
     match lasting {
         None => sender.closed().await,

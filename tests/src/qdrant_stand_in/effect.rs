@@ -1,4 +1,4 @@
-//! What can go wrong: the effects a fault can have, each on the requests it makes sense for.
+//! The effects that a fault can have, each for the requests to which it applies.
 
 use std::time::Duration;
 
@@ -7,14 +7,14 @@ use serde_json::{Value, json};
 use super::content::Content;
 use super::route::Endpoint;
 
-/// An answer given instead of the server's own.
+/// An answer that replaces the server's answer.
 #[derive(Clone, Debug)]
 pub struct Answer {
     /// The status code.
     pub status: u16,
     /// Headers besides `content-length`, `vary` and `date`.
     pub headers: Vec<(String, String)>,
-    /// Body of the answer.
+    /// The body.
     pub body: String,
 }
 
@@ -35,23 +35,23 @@ impl Answer {
         Answer::empty(status).header("location", location)
     }
 
-    /// With this JSON for a body.
+    /// Sets a JSON body.
     pub fn json(self, body: &Value) -> Answer {
         Answer { body: body.to_string(), ..self.with_content_type("application/json") }
     }
 
-    /// With this plain text for a body, as proxies answer.
+    /// Sets a plain text body, as proxies use.
     pub fn text(self, body: &str) -> Answer {
         Answer { body: body.to_owned(), ..self.with_content_type("text/plain; charset=utf-8") }
     }
 
-    /// With this header as well.
+    /// Adds a header.
     pub fn header(mut self, name: &str, value: &str) -> Answer {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    /// With `Retry-After`: seconds or an HTTP date.
+    /// Adds `Retry-After`: seconds or an HTTP date.
     pub fn retry_after(self, value: &str) -> Answer {
         self.header("retry-after", value)
     }
@@ -62,125 +62,127 @@ impl Answer {
     }
 }
 
-/// How the client loses contact with a creation that continues.
+/// How the client loses the connection to a creation that continues.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cut {
     /// The connection closes without an answer.
     HangUp,
     /// A proxy answers this status (502, 503, 504).
     Status(u16),
-    /// Nothing comes, and the connection stays open.
+    /// No answer, and the connection stays open.
     Silence,
 }
 
-/// What a fault does. The comments say to which requests each applies.
+/// What a fault does. The comments say to which requests each effect applies.
 #[derive(Clone, Debug)]
 pub enum Effect {
-    /// Any request: this answer, and nothing done.
+    /// Any request: this answer; nothing is done.
     Answer(Answer),
-    /// Any request: the connection closes before an answer, and nothing is done.
+    /// Any request: the connection closes before an answer; nothing is done.
     HangUp,
-    /// Any request: no answer ever, and nothing done.
+    /// Any request: no answer ever; nothing is done.
     NeverAnswer,
-    /// Any request: the server is killed right before, as [`super::StandIn::go_down`] does.
+    /// Any request: the server is killed just before it, like [`super::StandIn::go_down`].
     Dies,
-    /// Any request: handled normally, but only after this time.
+    /// Any request: handled normally, but after this delay.
     Delay(Duration),
-    /// Any request: handled normally, and answered with this, as a proxy does that loses the server's answer.
+    /// Any request: handled normally, but this is the answer, as if a proxy lost the server's answer.
     AnswerAfter(Answer),
-    /// Any request: handled normally, and the answer's `date` says this, as behind a proxy with a clock of its own.
+    /// Any request: handled normally, with this `date` header, as if a proxy had a different clock.
     Date(String),
-    /// Requests that name a collection: somebody drops it right before.
+    /// Requests with a collection in the path: the collection is dropped just before.
     DropCollection,
-    /// Requests that name a snapshot: somebody deletes it right before.
+    /// Requests with a snapshot in the path: the snapshot is deleted just before.
     DeleteSnapshot,
 
-    /// Downloads: the connection closes after so many bytes of the body.
+    /// Downloads: the connection closes after this many bytes of the body.
     TruncateAfter(u64),
-    /// Downloads: nothing more comes after so many bytes, for this time or for ever.
+    /// Downloads: the body stalls after some bytes, temporarily or forever.
     StallAfter {
-        /// How many bytes come before.
+        /// The number of bytes before the stall.
         bytes: u64,
-        /// For how long; `None` is for ever.
+        /// The duration. `None` is forever.
         lasting: Option<Duration>,
     },
-    /// Downloads: `content-length` says this. The body stays; where it is shorter, the connection closes.
+    /// Downloads: sets `content-length`. The body does not change; if it is shorter, the connection closes at its
+    /// end.
     ContentLength(u64),
-    /// Downloads: the body is cut or filled with zeros to this length, and `content-length` agrees.
+    /// Downloads: the body is truncated or padded with zeros to this length, and `content-length` matches.
     BodyLength(u64),
-    /// Downloads: the bits of the byte at this offset of the file are flipped.
+    /// Downloads: inverts the bits of the byte at this offset of the file.
     FlipByte(u64),
-    /// Downloads: so many bytes a second.
+    /// Downloads: this many bytes per second.
     BytesPerSecond(u64),
-    /// Downloads: `Range` is ignored, so the whole file comes.
+    /// Downloads: ignores `Range` and sends the whole file.
     IgnoreRange,
-    /// Downloads: this header says this, or is not there.
+    /// Downloads: replaces or removes this header.
     Header {
         /// Name of the header.
         name: &'static str,
-        /// Value instead of the real one; none removes the header.
+        /// The value. None removes the header.
         value: Option<String>,
     },
 
-    /// Creation: it takes this long. It continues if the client hangs up; the name has the time of the beginning.
+    /// Creation: takes this long, and continues if the client hangs up. The name contains the start time.
     CreationTakes(Duration),
-    /// Creation: the client loses contact with it.
+    /// Creation: the client loses the connection.
     CreationCut {
-        /// What the client sees, at once.
+        /// What the client sees immediately.
         cut: Cut,
-        /// When the snapshot is in the list after all; `None` is never.
+        /// When the snapshot appears in the list. `None` is never.
         appears_after: Option<Duration>,
     },
     /// Creation: the recorded 500 of a full disk; nothing is kept.
     CreationNoSpace,
-    /// Creation: this checksum in the response (and only there), or none.
+    /// Creation: this checksum (or none) in the response only.
     CreationChecksum(Option<String>),
-    /// Creation: this size in the response, and only there.
+    /// Creation: this size in the response only.
     CreationSize(u64),
-    /// Creation: this snapshot's content, whatever the collection's is.
+    /// Creation: this content instead of the collection's.
     CreationContent(Content),
-    /// Creation: the snapshot holds so many points, whatever is counted: others write to the collection meanwhile.
+    /// Creation: the snapshot contains this many points, whatever a count returns, as if other clients wrote at the
+    /// same time.
     CreationHoldsPoints(u64),
-    /// Creation: another tool's snapshot is in the list before ours is.
+    /// Creation: another tool's snapshot appears in the list before ours.
     AnotherSnapshotAppears {
-        /// When it was begun against our request, in seconds: 0 gives the same name as ours, and ours
-        /// replaces it.
+        /// Its start relative to our request in seconds. With 0 it has the same name as ours, and ours replaces it.
         seconds_after_request: i64,
-        /// Contents of that snapshot.
+        /// Its content.
         content: Content,
     },
-    /// Creation: right after the response was made, another creation in the same second replaces our
-    /// file: same name, this content, another checksum.
+    /// Creation: right after the response, another creation in the same second replaces our file: same name, this
+    /// content, another checksum.
     ReplacedAfterCreation(Content),
 
-    /// `GET /collections`: none are listed.
+    /// `GET /collections`: returns an empty list.
     NoCollections,
-    /// Counting: this number.
+    /// Counting: returns this number.
     PointsCount(u64),
 
     /// Upload: the recorded 500 of a full disk; nothing is kept.
     UploadNoSpace,
-    /// Upload: once the file is whole a proxy answers this, and the server begins to restore it after this time.
+    /// Upload: after the file has arrived, a proxy sends this answer, and the server starts the restore after a
+    /// delay.
     UploadCut {
         /// The proxy's status.
         status: u16,
-        /// When the restore begins.
+        /// The delay before the restore starts.
         begins_after: Duration,
-        /// How long it takes.
+        /// The duration of the restore.
         takes: Duration,
     },
-    /// Upload: the restored collection has so many points fewer.
+    /// Upload: the restored collection has this many points fewer.
     RestoredLacksPoints(u64),
-    /// Upload: so many polls of `…/cluster` show `Dead` replicas, and the count is 0 meanwhile.
+    /// Upload: for this many polls of `…/cluster` the replicas are `Dead` and the count is 0.
     ReplicasDeadForPolls(u32),
-    /// Upload: so many polls of the collection show updates in its queue, and half of the points are counted meanwhile.
+    /// Upload: for this many polls the collection has queued updates and counts half of its points.
     UpdatesQueuedForPolls(u32),
-    /// Upload: the restored point at this index has another vector than the original.
+    /// Upload: the restored point at this index has a different vector.
     RestoredVectorDiffers(u64),
 }
 
 impl Effect {
-    /// Whether the effect has a meaning for requests to this endpoint.
+    /// Whether the effect applies to requests to this endpoint.
     pub(crate) fn applies_to(&self, endpoint: Endpoint) -> bool {
         match self {
             Effect::Answer(_)
@@ -227,7 +229,7 @@ impl Effect {
         }
     }
 
-    /// Whether the effect is the whole answer, so that no other one can show.
+    /// Whether the effect replaces the whole answer, so that no other effect can be visible.
     pub(crate) fn is_whole_answer(&self) -> bool {
         matches!(self, Effect::Answer(_) | Effect::HangUp | Effect::NeverAnswer | Effect::Dies)
     }

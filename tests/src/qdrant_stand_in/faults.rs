@@ -1,12 +1,12 @@
-//! Which requests go wrong: faults with their scope, and the count of requests they were used on.
+//! Faults, the requests they apply to, and the number of affected requests.
 
 use std::mem::{Discriminant, discriminant};
 
 use super::effect::{Answer, Effect};
 use super::route::Endpoint;
 
-/// An effect and the requests it is limited to. Without a limit it applies to every request that its
-/// effect has a meaning for, until the faults are cleared.
+/// An effect with a scope. Without limits it applies to every request that the effect is meaningful for, until the
+/// faults are cleared.
 #[derive(Clone, Debug)]
 pub struct Fault {
     effect: Effect,
@@ -36,7 +36,7 @@ impl Fault {
         }
     }
 
-    /// This answer instead of the server's own.
+    /// This answer instead of the server's.
     pub fn answer(answer: Answer) -> Fault {
         Fault::new(Effect::Answer(answer))
     }
@@ -61,8 +61,7 @@ impl Fault {
         Fault { method: Some(method.to_owned()), ..self }
     }
 
-    /// Only requests whose path (as sent, without the stand-in's prefix and the query) matches; `*` stands
-    /// for anything, slashes too.
+    /// Only requests whose path (as sent, without prefix and query) matches. `*` matches anything, including slashes.
     pub fn path(self, pattern: &str) -> Fault {
         Fault { path: Some(pattern.to_owned()), ..self }
     }
@@ -77,12 +76,12 @@ impl Fault {
         Fault { shard: Some(id), ..self }
     }
 
-    /// Lets so many matching requests pass first.
+    /// Skips this many matching requests first.
     pub fn after(self, requests: u64) -> Fault {
         Fault { skip: requests, ..self }
     }
 
-    /// Only for so many matching requests; then normal again.
+    /// Only for this many matching requests.
     pub fn first(self, requests: u64) -> Fault {
         Fault { remaining: Some(requests), ..self }
     }
@@ -110,7 +109,7 @@ impl Fault {
     }
 }
 
-/// What of a request decides whether a fault applies.
+/// The properties of a request that decide whether a fault applies.
 pub(crate) struct RequestScope<'a> {
     pub(crate) endpoint: Endpoint,
     pub(crate) method: &'a str,
@@ -119,28 +118,29 @@ pub(crate) struct RequestScope<'a> {
     pub(crate) shard: Option<u32>,
 }
 
-/// The faults of a stand-in. Of several with the same kind of effect, the first added that still applies
-/// is used: so a sequence of answers is one fault after the other, each `.first(1)`.
+/// The faults of a stand-in. Of several with the same kind of effect, the first one that still applies is used. A
+/// sequence of answers is therefore a list of faults with `.first(1)` each.
 #[derive(Clone, Debug, Default)]
 pub struct Faults(Vec<Fault>);
 
 impl Faults {
-    /// Adds one.
+    /// Adds a fault.
     pub fn add(&mut self, fault: Fault) {
         self.0.push(fault);
     }
 
-    /// Removes all: everything is normal again.
+    /// Removes all faults.
     pub fn clear(&mut self) {
         self.0.clear();
     }
 
-    /// On how many requests a fault had its effect. A test can assert that its fault was met at all.
+    /// The number of requests affected by a fault, so that tests can assert that their fault occurred.
     pub fn hits(&self) -> u64 {
         self.0.iter().map(|fault| fault.hits).sum()
     }
 
-    /// The effects on this request. Whatever is the whole answer stands alone and leaves the others be.
+    /// The effects on this request. An effect that replaces the whole answer is used alone and does not use up the
+    /// others.
     pub(crate) fn take(&mut self, request: &RequestScope<'_>) -> Vec<Effect> {
         let whole = self.take_where(request, Effect::is_whole_answer);
         if whole.is_empty() { self.take_where(request, |effect| !effect.is_whole_answer()) } else { whole }

@@ -1,4 +1,4 @@
-//! What the bulk of a generated snapshot is made of.
+//! The bulk data of a generated snapshot.
 
 use bytes::Bytes;
 
@@ -7,32 +7,32 @@ use super::mix::mix;
 /// The length of the vectors.
 pub(crate) const DIMENSIONS: usize = 1024;
 
-/// How many directions embeddings mostly lie in.
+/// The number of directions that dominate in embeddings.
 const RANK: usize = 24;
-/// Embeddings and payload take turns, in stretches of together so many bytes.
+/// Embeddings and payload alternate in stretches that have this many bytes together.
 const STRETCH_BYTES: usize = 4 << 20;
 const PAYLOAD_BYTES: usize = 1 << 20;
-/// Of each stretch of a sparse snapshot so much is written, and the rest is zeros.
+/// A stretch of a sparse snapshot, and how much of it is data. The rest is zeros.
 const SPARSE_STRETCH_BYTES: usize = 1 << 20;
 const WRITTEN_BYTES: usize = 128 << 10;
 
-/// What a generated snapshot's bulk is like.
+/// The kind of a generated snapshot's bulk data.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FillKind {
     /// Random floats between -1 and 1.
     #[default]
     Random,
-    /// Repetitive text: it compresses well.
+    /// Repetitive text, which compresses well.
     Text,
-    /// Random vectors of length 1: nothing compresses worse that is still made of floats.
+    /// Random vectors of length 1. No other floats compress worse.
     Unit,
-    /// Vectors of length 1 as models make them, most of each in few directions, and payload in words.
+    /// Vectors of length 1 like those of models, mostly in a few directions, and payload made of words.
     Embeddings,
-    /// Files with holes, and zeros where a log was laid out and not written.
+    /// Files with holes, and zeros where a log was allocated but not written.
     Sparse,
 }
 
-/// The block that fills are slices of.
+/// The block from which fill data is sliced.
 pub(crate) fn base(kind: FillKind, len: usize) -> Bytes {
     let mut random = Random(mix(0x9e37_79b9) | 1);
     let mut bytes = Vec::with_capacity(len + DIMENSIONS * 4);
@@ -63,7 +63,7 @@ pub(crate) fn base(kind: FillKind, len: usize) -> Bytes {
     bytes.into()
 }
 
-/// Makes every mebibyte of filling differ from every other, so that a swapped block changes the digest.
+/// Makes every mebibyte of filling unique, so that a swapped block changes the digest.
 pub(crate) fn stamp(kind: FillKind, seed: u64, block: u64, len: usize) -> Bytes {
     let mut bytes = Vec::with_capacity(len);
     if kind == FillKind::Text {
@@ -76,7 +76,7 @@ pub(crate) fn stamp(kind: FillKind, seed: u64, block: u64, len: usize) -> Bytes 
     bytes.into()
 }
 
-/// A small generator, the same everywhere.
+/// A small generator with the same output on every machine.
 struct Random(u64);
 
 impl Random {
@@ -92,7 +92,7 @@ impl Random {
         self.number() as i32 as f32 / 2_147_483_648.0
     }
 
-    /// Roughly of the normal distribution.
+    /// Approximately normally distributed.
     fn normal(&mut self) -> f32 {
         self.float() + self.float() + self.float()
     }
@@ -104,7 +104,7 @@ fn uniform(bytes: &mut Vec<u8>, until: usize, random: &mut Random) {
     }
 }
 
-/// Vectors made by `make`, brought to length 1.
+/// Vectors from `make`, normalized to length 1.
 fn vectors(
     bytes: &mut Vec<u8>,
     until: usize,
@@ -129,7 +129,7 @@ fn directions(random: &mut Random) -> Vec<Vec<f32>> {
     (0..RANK).map(|_| gaussian(random)).collect()
 }
 
-/// Much of the first directions, less of each further one, and some noise.
+/// Mostly the first directions, with decreasing weight, and some noise.
 fn embedding(random: &mut Random, directions: &[Vec<f32>]) -> Vec<f32> {
     let mut vector: Vec<f32> = (0..DIMENSIONS).map(|_| 0.3 * random.float()).collect();
     for (number, direction) in directions.iter().enumerate() {
@@ -141,7 +141,7 @@ fn embedding(random: &mut Random, directions: &[Vec<f32>]) -> Vec<f32> {
     vector
 }
 
-/// Points' payload as JSON: few keys again and again, common words more often than rare ones.
+/// Payload of points as JSON: a few repeated keys, and common words more often than rare ones.
 fn payload(bytes: &mut Vec<u8>, until: usize, random: &mut Random) {
     const SYLLABLES: [&str; 16] = [
         "an", "ber", "con", "di", "est", "for", "ga", "hin", "in", "lo", "men", "or", "per", "ti", "un",
@@ -151,7 +151,7 @@ fn payload(bytes: &mut Vec<u8>, until: usize, random: &mut Random) {
         let start = format!("{{\"id\":\"{:08x}{:08x}\",\"text\":\"", random.number(), random.number());
         bytes.extend_from_slice(start.as_bytes());
         for _ in 0..40 {
-            // The lower of two numbers: the first words of 4096 come often.
+            // The lower of two random numbers, so that words at the start of the list are more frequent.
             let mut word = random.number().min(random.number()) >> 20;
             for _ in 0..=word % 3 {
                 bytes.extend_from_slice(SYLLABLES[word as usize % SYLLABLES.len()].as_bytes());

@@ -1,5 +1,5 @@
-//! Generated snapshots: Qdrant-like archives of any size, the same for the same settings, made while
-//! they are read. Nothing of their bulk is held: one block of filling is, and it is varied by stamps.
+//! Generated snapshots: Qdrant-like archives of any size, identical for identical settings, produced while they are
+//! read. Only one block of filling is held in memory; stamps vary it.
 
 use std::sync::OnceLock;
 
@@ -10,7 +10,7 @@ use super::fill::{self, FillKind};
 use super::plain::plain_config;
 use super::tar_layout::{self, Piece};
 
-/// Longer than the windows of common compression levels, so that repetitions of it do not compress.
+/// Longer than the windows of common compression levels, so that its repetitions do not compress.
 const BASE_BYTES: u64 = 16 << 20;
 const STAMP_EVERY_BYTES: u64 = 1 << 20;
 const STAMP_BYTES: u64 = 64;
@@ -20,28 +20,28 @@ const DIMENSIONS: u64 = fill::DIMENSIONS as u64;
 const WAL_BYTES: u64 = 1 << 20;
 const ZEROS: [u8; 4096] = [0; 4096];
 
-/// The settings a generated snapshot is made from.
+/// The settings of a generated snapshot.
 #[derive(Clone, Debug)]
 pub struct GeneratedSnapshot {
-    /// The size wanted; the file is this rounded up to 512 bytes, and at least some 20 KiB.
+    /// The desired size. The file has this size rounded up to 512 bytes, and at least about 20 KiB.
     pub size_bytes: u64,
-    /// What the bulk is like.
+    /// The kind of bulk data.
     pub kind: FillKind,
-    /// Another seed, other bytes.
+    /// Seed of the bulk data.
     pub seed: u64,
-    /// How many shards.
+    /// The number of shards.
     pub shards: u32,
-    /// The ids of those whose data is in it, where the others lie on other nodes.
+    /// The ids of the shards whose data is included, if the others are on other nodes.
     pub local_shards: Option<Vec<u32>>,
-    /// With custom sharding: the keys and the ids of their shards, all together as many as `shards`.
+    /// With custom sharding: the shard keys and the ids of their shards, `shards` in total.
     pub shard_keys: Option<Vec<(Value, Vec<u32>)>>,
-    /// How many points restoring it yields; without it, what its vectors would make.
+    /// The number of points after a restore. By default it follows from the size of the vectors.
     pub points_count: Option<u64>,
-    /// Where the points' made-up content derives from; a restored collection has the same points.
+    /// Seed of the points' content. A restored collection has the same points.
     pub points_seed: String,
     /// The configuration in `config.json`.
     pub config: Value,
-    /// The peer in `replica_state.json`.
+    /// The peer id in `replica_state.json`.
     pub peer_id: u64,
 }
 
@@ -62,29 +62,29 @@ impl GeneratedSnapshot {
         }
     }
 
-    /// With another kind of bulk.
+    /// Sets the kind of bulk data.
     pub fn kind(self, kind: FillKind) -> GeneratedSnapshot {
         GeneratedSnapshot { kind, ..self }
     }
 
-    /// With another seed.
+    /// Sets the seed.
     pub fn seed(self, seed: u64) -> GeneratedSnapshot {
         GeneratedSnapshot { seed, ..self }
     }
 
-    /// With this many points.
+    /// Sets the number of points.
     pub fn points_count(self, points_count: u64) -> GeneratedSnapshot {
         GeneratedSnapshot { points_count: Some(points_count), ..self }
     }
 
-    /// With this many shards, in the configuration too.
+    /// Sets the number of shards, also in the configuration.
     pub fn shards(mut self, shards: u32) -> GeneratedSnapshot {
         self.shards = shards.max(1);
         self.config["params"]["shard_number"] = json!(self.shards);
         self
     }
 
-    /// With custom sharding: these keys with these shards, and no others.
+    /// With custom sharding: exactly these keys with these shards.
     pub fn shard_keys(mut self, keys: &[(Value, Vec<u32>)]) -> GeneratedSnapshot {
         self.shards = keys.iter().map(|(_, ids)| ids.len() as u32).sum();
         self.shard_keys = Some(keys.to_vec());
@@ -99,7 +99,7 @@ impl GeneratedSnapshot {
         }
     }
 
-    /// How many points a collection of this snapshot has.
+    /// The number of points in a collection restored from this snapshot.
     pub fn points(&self) -> u64 {
         self.points_count.unwrap_or(self.size_bytes / (DIMENSIONS * 4))
     }
@@ -109,7 +109,7 @@ impl GeneratedSnapshot {
         let wanted = self.size_bytes.next_multiple_of(512);
         let fill = wanted.saturating_sub(overhead) / u64::from(self.shards.max(1));
         let mut pieces = self.pieces(fill_within(fill));
-        // What the headers of the vector files left over goes behind the end marker, where it is ignored.
+        // The remaining bytes follow the end marker, where they are ignored.
         let missing = wanted.saturating_sub(tar_layout::total(&pieces));
         if missing > 0 {
             pieces.push(Piece::Zeros(missing));
@@ -149,17 +149,17 @@ impl GeneratedSnapshot {
         pieces
     }
 
-    /// The segment of the shard at this place among them.
+    /// The segment of the shard at this position.
     fn segment(&self, place: u64, fill_bytes: u64) -> Vec<Piece> {
         let shards = u64::from(self.shards);
         let extra = u64::from(place < self.points() % shards);
-        // What a restore through the stand-in reads back.
+        // Read back by a restore through the stand-in.
         let carried =
             json!({ "points_count": self.points() / shards + extra, "points_seed": self.points_seed });
         segment_pieces(&carried, self.kind, fill_bytes)
     }
 
-    /// The flat archive a shard's snapshot stream is.
+    /// The uncompressed archive of a shard snapshot stream.
     pub(crate) fn shard_stream(&self, shard: u32) -> Vec<u8> {
         let uuid = segment_uuid(self.seed, shard);
         let mut pieces = Vec::new();
@@ -176,7 +176,7 @@ impl GeneratedSnapshot {
     }
 }
 
-/// A segment's archive; `carried` is what the stand-in wants to read in it again, beside Qdrant's own fields.
+/// The archive of a segment. `carried` is data for the stand-in itself, next to Qdrant's own fields.
 pub(crate) fn segment_pieces(carried: &Value, kind: FillKind, fill_bytes: u64) -> Vec<Piece> {
     let segment = json!({
         "initial_version": null, "version": 3,
@@ -191,7 +191,7 @@ pub(crate) fn segment_pieces(carried: &Value, kind: FillKind, fill_bytes: u64) -
         let len = left.min(CHUNK_FILE_BYTES);
         let path = format!("snapshot/files/vector_storage/vectors/chunk_{number}.mmap");
         if kind == FillKind::Sparse {
-            // A file of which the larger part was never written.
+            // A file that was mostly not written.
             tar_layout::sparse_member(&mut pieces, &path, Piece::Fill(len), 2 * CHUNK_FILE_BYTES);
         } else {
             tar_layout::member(&mut pieces, &path, vec![Piece::Fill(len)]);
@@ -206,10 +206,10 @@ pub(crate) fn segment_pieces(carried: &Value, kind: FillKind, fill_bytes: u64) -
     pieces
 }
 
-/// How much filling fits when the files that hold it need a header each.
+/// How much filling fits if each file that holds it needs a header.
 pub(crate) fn fill_within(bytes: u64) -> u64 {
     let file = tar_layout::member_bytes(CHUNK_FILE_BYTES);
-    // Whole blocks, or the padding would make the archive larger than was asked for.
+    // Whole blocks, because padding would exceed the requested size.
     let rest = (bytes % file).saturating_sub(512) / 512 * 512;
     (bytes / file) * CHUNK_FILE_BYTES + rest
 }
@@ -222,12 +222,12 @@ fn segment_path(seed: u64, shard: u32) -> String {
     format!("{shard}/segments/{}.tar", segment_uuid(seed, shard))
 }
 
-/// Where which piece of a generated archive lies.
+/// The pieces of a generated archive and their positions.
 #[derive(Debug)]
 pub(crate) struct Layout {
     pieces: Vec<(u64, Piece)>,
     size_bytes: u64,
-    /// The block that fills are slices of; made when the first of them is read.
+    /// The block from which fill data is sliced, created on first use.
     base: OnceLock<Bytes>,
     kind: FillKind,
     seed: u64,
@@ -249,7 +249,7 @@ impl Layout {
         self.size_bytes
     }
 
-    /// Some bytes from `offset` on, at most `max`. Cheap: slices of the base block, no copies.
+    /// Returns bytes at `offset`, at most `max`. Cheap: slices of the base block without copies.
     pub(crate) fn read_at(&self, offset: u64, max: usize) -> Bytes {
         let next = self.pieces.partition_point(|(start, _)| *start <= offset);
         let Some((start, piece)) = next.checked_sub(1).and_then(|index| self.pieces.get(index)) else {

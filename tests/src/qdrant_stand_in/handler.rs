@@ -1,4 +1,4 @@
-//! One request from its head to its answer: log it, let faults have their way, check the key, dispatch.
+//! Handles one request: logs it, applies faults, checks the key and dispatches it.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use super::{
     telemetry, upload, writes,
 };
 
-/// Answers a request, or says that the connection is to be closed.
+/// Answers a request, or returns that the connection must be closed.
 pub(crate) async fn handle(core: Arc<Core>, request: Request<Incoming>) -> Result<Reply, HangUp> {
     let reads = request.method() == Method::GET;
     let answered = answer(&core, request).await;
@@ -30,7 +30,7 @@ pub(crate) async fn handle(core: Arc<Core>, request: Request<Incoming>) -> Resul
     }
     let mut reply = answered?;
     if !reply.headers().contains_key(DATE) {
-        // The server's own clock stamps the answer: clients compare it with the names of snapshots.
+        // The answer has the server's time, because clients compare it with the names of snapshots.
         let date = core.state().clock.now().format("%a, %d %b %Y %H:%M:%S GMT").to_string();
         set(&mut reply, DATE.as_str(), &date);
     }
@@ -107,7 +107,7 @@ async fn answer(core: &Arc<Core>, request: Request<Incoming>) -> Result<Reply, H
     Ok(behind_a_proxy(reply, &effects))
 }
 
-/// What a proxy makes of the answer.
+/// The answer as a proxy changes it.
 fn behind_a_proxy(mut reply: Reply, effects: &[Effect]) -> Reply {
     for effect in effects {
         match effect {
@@ -158,7 +158,7 @@ async fn dispatch(core: &Arc<Core>, asked: Asked) -> Result<Reply, HangUp> {
         Endpoint::RecoverSnapshot => snapshots_api::recover(&asked),
         Endpoint::DownloadSnapshot | Endpoint::DownloadShardSnapshot => download::snapshot(core, &asked),
         Endpoint::ShardSnapshot => download::shard(core, &asked),
-        // Uploads never come here; their body is read while it arrives.
+        // Uploads are handled elsewhere, because their body is read while it arrives.
         Endpoint::UploadSnapshot | Endpoint::UploadShardSnapshot | Endpoint::Unknown => {
             bare(404, Bytes::new())
         }

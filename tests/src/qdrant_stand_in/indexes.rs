@@ -1,4 +1,4 @@
-//! Payload indexes: made and dropped.
+//! Creates and drops payload indexes.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use super::state::State;
 
 const TYPES: [&str; 8] = ["keyword", "integer", "float", "geo", "text", "bool", "datetime", "uuid"];
 
-/// `PUT /collections/{c}/index`: a type, or its parameters with the type among them.
+/// `PUT /collections/{c}/index`: a type, or parameters that contain the type.
 pub(crate) fn create(state: &mut State, asked: &Asked) -> Reply {
     let body = asked.json.as_ref();
     let Some((body, field)) = body.and_then(|body| Some((body, body.get("field_name")?.as_str()?))) else {

@@ -1,4 +1,4 @@
-//! What a snapshot that is made on a node is called, what it contains, and which points it has.
+//! The name, content and points of a snapshot made on a node.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use super::shard_archive::ShardArchive;
 use super::state::State;
 
 impl Collection {
-    /// What a snapshot of it contains that is made on this node: of a cluster's, only the shards that lie there.
+    /// The content of a snapshot made on this node. In a cluster it has only the shards on this node.
     fn content_on(&self, node: usize) -> Content {
         if let Some(content) = self.content_on_node.get(&node) {
             return content.clone();
@@ -38,7 +38,7 @@ impl Collection {
 }
 
 impl State {
-    /// The name a snapshot made at that time gets.
+    /// The name of a snapshot made at this time.
     pub fn snapshot_name(
         &self,
         node: usize,
@@ -54,7 +54,7 @@ impl State {
         format!("{collection}-{peer_id}-{time}.snapshot")
     }
 
-    /// What a snapshot of the collection or of its shard contains that is made on this node now.
+    /// The content of a snapshot of the collection or its shard, made on this node now.
     pub(crate) fn snapshot_content(&mut self, node: usize, collection: &str, shard: Option<u32>) -> Content {
         let peer_ids: Vec<u64> = self.nodes.iter().map(|node| node.peer_id).collect();
         let peer_id = |node: usize| peer_ids.get(node).copied().unwrap_or(DEFAULT_PEER_ID);
@@ -87,7 +87,8 @@ impl State {
         }
     }
 
-    /// Notes which points a snapshot of the collection has as it is now, or how many others: the archive does not say it.
+    /// Records the current points of a snapshot of the collection (or another number of them), because the archive
+    /// does not contain them.
     pub(crate) fn remember_origin(
         &mut self,
         node: usize,
@@ -105,7 +106,7 @@ impl State {
         self.origins.insert(sha256, (collection.points.clone(), counts));
     }
 
-    /// Notes which points a snapshot of the shard has as it is now, or how many others.
+    /// Records the current points of a snapshot of the shard, or another number of them.
     pub(crate) fn remember_shard_origin(
         &mut self,
         collection: &str,

@@ -1,5 +1,5 @@
-//! A Qdrant stand-in: a real HTTP server on a real port that answers as the recordings in
-//! `tests/data/recordings` do, serves genuine or generated snapshots, and fails on demand.
+//! A Qdrant stand-in: a real HTTP server that answers like the recordings in `tests/data/recordings`, serves genuine
+//! or generated snapshots, and fails on demand.
 
 mod access;
 mod aftermath;

@@ -1,4 +1,4 @@
-//! Reads one file field of a multipart body while it arrives.
+//! Reads a file field of a multipart body while it arrives.
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
@@ -12,19 +12,19 @@ pub(crate) struct Multipart {
     body: Incoming,
     buffer: BytesMut,
     delimiter: Vec<u8>,
-    /// How far to jump when the last byte of the window is this one (Horspool's search).
+    /// How far to jump if the last byte of the window is this one (Horspool's search).
     skips: [usize; 256],
     read_bytes: u64,
 }
 
-/// The beginning of a part.
+/// The headers of a part.
 pub(crate) struct Part {
     pub(crate) field: String,
     pub(crate) file_name: Option<String>,
 }
 
 impl Multipart {
-    /// A reader, if the request is multipart and names its boundary.
+    /// A reader, if the request is multipart and has a boundary.
     pub(crate) fn new(headers: &HeaderMap, body: Incoming) -> Option<Multipart> {
         let content_type = headers.get("content-type")?.to_str().ok()?;
         if !content_type.to_ascii_lowercase().starts_with("multipart/form-data") {
@@ -36,16 +36,16 @@ impl Multipart {
         for (index, byte) in delimiter.iter().enumerate().take(delimiter.len() - 1) {
             skips[usize::from(*byte)] = delimiter.len() - 1 - index;
         }
-        // The first boundary stands at the very beginning: as if a line had ended before it.
+        // The first boundary is at the start of the body, as if a line had ended before it.
         Some(Multipart { body, buffer: BytesMut::from("\r\n"), delimiter, skips, read_bytes: 0 })
     }
 
-    /// How many bytes have arrived.
+    /// The number of bytes received so far.
     pub(crate) fn read_bytes(&self) -> u64 {
         self.read_bytes
     }
 
-    /// Skips to the next part; `None` after the last one or when the body is malformed or cut.
+    /// Skips to the next part. `None` after the last one, or if the body is malformed or truncated.
     pub(crate) async fn next_part(&mut self) -> Option<Part> {
         while self.next_data().await?.is_some() {}
         let headers = loop {
@@ -63,7 +63,7 @@ impl Multipart {
         Some(Part { field: parameter(disposition, "name")?, file_name: parameter(disposition, "filename") })
     }
 
-    /// Some bytes of the current part; `Some(None)` at its end, `None` when the body was cut.
+    /// Bytes of the current part. `Some(None)` at its end, `None` if the body is truncated.
     pub(crate) async fn next_data(&mut self) -> Option<Option<Bytes>> {
         loop {
             if let Some(end) = self.find_delimiter() {
@@ -73,7 +73,7 @@ impl Multipart {
                 let _ = self.buffer.split_to(self.delimiter.len());
                 return Some(None);
             }
-            // All but what may be the beginning of a delimiter.
+            // Everything except a possible start of a delimiter.
             let sure = self.buffer.len().saturating_sub(self.delimiter.len());
             if sure > 0 {
                 return Some(Some(self.buffer.split_to(sure).freeze()));

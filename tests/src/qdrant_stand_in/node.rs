@@ -1,4 +1,4 @@
-//! One server process: who it is, whether it answers, and the snapshots that lie on its disk.
+//! A server process: its identity, whether it answers, and the snapshots on its disk.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -9,23 +9,23 @@ use serde_json::{Value, json};
 use super::content::Content;
 use super::process::Process;
 
-/// A snapshot lying on a node.
+/// A snapshot on a node.
 #[derive(Clone, Debug)]
 pub struct StoredSnapshot {
     /// Its file name.
     pub name: String,
-    /// When it was completed.
+    /// When it was finished.
     pub created_at: DateTime<Utc>,
-    /// Contents of the snapshot.
+    /// Its content.
     pub content: Content,
-    /// What the list says; none for uploaded files and in S3.
+    /// The listed checksum. None for uploaded files and in S3.
     pub checksum: Option<String>,
-    /// Changes whenever the file does.
+    /// Different for each version of the file.
     pub(crate) etag: String,
 }
 
 impl StoredSnapshot {
-    /// As the list and the create response show it.
+    /// The snapshot as listed, and as returned on creation.
     pub(crate) fn description(&self) -> Value {
         let mut description = json!({
             "name": self.name,
@@ -39,7 +39,7 @@ impl StoredSnapshot {
     }
 }
 
-/// Where the snapshots of a collection lie, or those of one of its shards: a key of [`Node::snapshots`].
+/// The folder for the snapshots of a collection or of one of its shards: a key of [`Node::snapshots`].
 pub fn folder(collection: &str, shard: Option<u32>) -> String {
     match shard {
         None => collection.to_owned(),
@@ -52,17 +52,17 @@ pub fn folder(collection: &str, shard: Option<u32>) -> String {
 pub struct Node {
     /// Its peer id.
     pub peer_id: u64,
-    /// The internal URI that `GET /cluster` shows.
+    /// The internal URI in `GET /cluster`.
     pub p2p_uri: String,
-    /// The address it listens at.
+    /// The address it listens on.
     pub host: Ipv4Addr,
-    /// The snapshots on its disk, by their [`folder`]; they outlive the collection.
+    /// The snapshots on its disk, by [`folder`]. They outlive the collection.
     pub snapshots: BTreeMap<String, Vec<StoredSnapshot>>,
-    /// It is killed: neither clients nor the other nodes reach it.
+    /// Killed: clients and other nodes cannot connect to it.
     pub(crate) down: bool,
-    /// It is behind the others by so many commits, for so many more polls of its `GET /cluster`.
+    /// How many commits it lags behind, and for how many more polls of its `GET /cluster`.
     pub(crate) behind: (u64, u32),
-    /// What the process counts since its start.
+    /// The counters of the process since its start.
     pub(crate) process: Process,
 }
 
@@ -80,17 +80,17 @@ impl Node {
         }
     }
 
-    /// At another address of this machine: 127.0.0.2, ….
+    /// Sets another address of this machine: 127.0.0.2, ….
     pub fn at(self, host: Ipv4Addr) -> Node {
         Node { host, ..self }
     }
 
-    /// Lets `GET /cluster` of this node show a commit that is older by `commits`, for so many polls.
+    /// `GET /cluster` of this node reports a commit that is `commits` behind, for this many polls.
     pub fn lag(&mut self, commits: u64, polls: u32) {
         self.behind = (commits, polls);
     }
 
-    /// Every snapshot on its disk, as `folder: name`, sorted: a test that wants a clean server asserts that there is none.
+    /// Every snapshot on its disk as `folder: name`, sorted. Tests assert that the list is empty.
     pub fn all_snapshots(&self) -> Vec<String> {
         let files = self
             .snapshots

@@ -1,5 +1,4 @@
-//! What a snapshot says about the collection it came from: read from the archive, and for genuine files
-//! from their index.
+//! The collection that a snapshot was made from, read from the archive or, for genuine files, from their index.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
@@ -12,15 +11,15 @@ use super::data::GenuineSnapshot;
 use super::plain::split;
 use super::points::Points;
 
-/// Small members are read whole; a snapshot that claims more is no snapshot.
+/// Small members are read completely. A larger size is not valid in a snapshot.
 const SMALL_MEMBER_BYTES: u64 = 1 << 20;
 
-/// Where a snapshot's points and configuration come from.
+/// The points and the configuration of a snapshot.
 #[derive(Clone, Debug)]
 pub(crate) struct Origin {
     pub(crate) config: Value,
     pub(crate) payload_indexes: BTreeMap<String, String>,
-    /// The shards whose data is in the file, with their points.
+    /// The shards whose data is in the file, with their numbers of points.
     pub(crate) local_shards: BTreeMap<u32, u64>,
     pub(crate) points: Points,
 }
@@ -28,21 +27,21 @@ pub(crate) struct Origin {
 /// Why a snapshot cannot be restored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Unrestorable {
-    /// Not a tar at all.
+    /// Not a tar.
     Malformed,
-    /// The archive ends within this member.
+    /// The archive ends in the middle of this member.
     CutWithin(String),
-    /// A member that every snapshot has is missing or is no JSON.
+    /// A member that every snapshot has is missing or is not JSON.
     Member(&'static str),
 }
 
 impl Unrestorable {
-    /// The text Qdrant answers for a collection's snapshot.
+    /// Qdrant's error text for a collection snapshot.
     pub(crate) fn message(&self, collection: &str) -> String {
         self.message_in(&format!("./storage/tmp/col-{collection}-recovery-JaVoF7"))
     }
 
-    /// The text Qdrant answers that has unpacked it there.
+    /// Qdrant's error text with the path where it unpacked the snapshot.
     pub(crate) fn message_in(&self, unpacked: &str) -> String {
         let error = "Service internal error: File IO error:";
         match self {
@@ -64,14 +63,14 @@ impl Origin {
     }
 }
 
-/// Reads a snapshot from its first to its last byte, as restoring does.
+/// Reads a snapshot completely, as a restore does.
 pub(crate) fn inspect(content: &Content) -> Result<Origin, Unrestorable> {
     let mut members = Members::default();
     walk(content, |path, entry| members.take(path, entry))?;
     members.origin(content)
 }
 
-/// Shows every member of an archive, by its path.
+/// Calls `take` with every member of an archive and its path.
 pub(crate) fn walk(
     content: &Content,
     mut take: impl FnMut(&str, &mut dyn Read) -> std::io::Result<()>,
@@ -80,7 +79,7 @@ pub(crate) fn walk(
     let entries = archive.entries().map_err(|_| Unrestorable::Malformed)?;
     let mut last: Option<String> = None;
     for entry in entries {
-        // The reader finds out that a member is cut when it wants the next one.
+        // The reader notices a truncated member only when it reads the next one.
         let failure = || last.clone().map_or(Unrestorable::Malformed, Unrestorable::CutWithin);
         let mut entry = entry.map_err(|_| failure())?;
         let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
@@ -98,7 +97,7 @@ struct Members {
     config: Option<Value>,
     payload_index: Option<Value>,
     version: bool,
-    /// By shard: the points its segments carry, where they were generated.
+    /// The points in generated segments, by shard.
     shards: BTreeMap<u32, u64>,
     points_seed: Option<String>,
     segment_paths: BTreeSet<String>,
@@ -140,7 +139,7 @@ impl Members {
         }
         let mut config = self.config.take().ok_or(Unrestorable::Member("config.json"))?;
         if let Some(members) = config.as_object_mut() {
-            // The file has it, the API does not show it.
+            // The file contains it, but the API does not show it.
             members.remove("uuid");
         }
         let schema = self.payload_index.take().and_then(|index| index["schema"].as_object().cloned());
@@ -161,8 +160,7 @@ impl Members {
         Ok(Origin { config, payload_indexes, local_shards, points: Points::new(&seed) })
     }
 
-    /// The genuine file this is: by its digest, or, where a few bytes were changed in it, by its
-    /// segments' names, which are unique.
+    /// The genuine file, found by its digest or, if a few bytes were changed, by its unique segment names.
     fn genuine(&self, content: &Content) -> Option<GenuineSnapshot> {
         let all = GenuineSnapshot::all().ok()?;
         let sha256 = content.sha256();

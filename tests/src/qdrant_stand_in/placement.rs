@@ -1,6 +1,6 @@
-//! The nodes for the shards of a new collection or key: evenly spread as in Qdrant, but not at random.
+//! Chooses the nodes for the shards of a new collection or key: evenly like Qdrant, but not randomly.
 
-/// For each shard the nodes of its replicas: never two on one node, so with fewer nodes than replicas there are fewer replicas.
+/// The nodes of the replicas, for each shard. A node has at most one, so there may be fewer replicas than requested.
 pub(crate) fn spread(shards: u32, replication_factor: u32, nodes: &[usize]) -> Vec<Vec<usize>> {
     let replicas = (replication_factor as usize).clamp(1, nodes.len().max(1));
     let mut around = nodes.iter().copied().cycle();

@@ -1,16 +1,16 @@
-//! The plainest collection: its configuration, and how its points spread over shards.
+//! The simplest collection: its configuration, and the distribution of its points over shards.
 
 use serde_json::{Value, json};
 
 pub(crate) const DEFAULT_PEER_ID: u64 = 8_372_720_498_335_175;
 
-/// Points spread over shards as evenly as they go.
+/// Distributes points over shards as evenly as possible.
 pub(crate) fn split(points_count: u64, shards: u32) -> Vec<u64> {
     let shards = u64::from(shards.max(1));
     (0..shards).map(|shard| points_count / shards + u64::from(shard < points_count % shards)).collect()
 }
 
-/// The recorded configuration, with vectors of that size.
+/// The recorded configuration with this vector size.
 pub(crate) fn plain_config(dimensions: u64, shards: u32) -> Value {
     json!({
         "params": {

@@ -1,5 +1,5 @@
-//! The points of a collection: made up on request, the same for the same seed, so that any number of
-//! them costs nothing and a restored collection has the very points of its source.
+//! The points of a collection, generated on request from a seed. Any number of them needs no memory, and a restored
+//! collection has the same points as its source.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -8,21 +8,21 @@ use serde_json::{Map, Value, json};
 
 use super::mix::mix;
 
-/// Where a collection's points come from. How many there are is the shards' matter.
+/// The source of a collection's points. The shards define how many there are.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Points {
-    /// Another seed, other points. A restored collection has its source's seed.
+    /// The seed. A restored collection has its source's seed.
     pub seed: String,
-    /// Whether ids are UUIDs and not numbers.
+    /// Whether ids are UUIDs instead of numbers.
     pub uuid_ids: bool,
-    /// Points that differ from what would be made up, by their index; each a whole point as Qdrant
-    /// answers it: `{"id", "payload", "vector"}`.
+    /// Points that differ from the generated ones, by index. Each is a whole point in Qdrant's format:
+    /// `{"id", "payload", "vector"}`.
     pub overrides: BTreeMap<u64, Value>,
-    /// What clients have written, and nothing where they have deleted.
+    /// Points written by clients; `None` if deleted.
     pub(crate) written: BTreeMap<Key, Option<Value>>,
 }
 
-/// An id by its place in the order of ids: numbers, then UUIDs.
+/// An id as a sort key: numbers first, then UUIDs.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Key {
     Number(u64),
@@ -46,7 +46,7 @@ impl Key {
 }
 
 impl Points {
-    /// Points with numbers for ids.
+    /// Points with numeric ids.
     pub fn new(seed: &str) -> Points {
         Points {
             seed: seed.to_owned(),
@@ -56,7 +56,7 @@ impl Points {
         }
     }
 
-    /// These points within a range of indices, and beside it the others, if they are of the same kind.
+    /// These points within a range of indices, and the other points elsewhere, if both are of the same kind.
     pub(crate) fn beside(mut self, others: &Points, within: &Range<u64>) -> Points {
         if others.seed == self.seed {
             self.overrides.retain(|index, _| within.contains(index));
@@ -67,7 +67,7 @@ impl Points {
         self
     }
 
-    /// The whole point at this index (counting from 0 in the order of ids).
+    /// The whole point at this index, counted from 0 in the order of ids.
     pub fn point(&self, index: u64, config: &Value) -> Value {
         if let Some(point) = self.overrides.get(&index) {
             return point.clone();
@@ -95,7 +95,7 @@ impl Points {
         }
     }
 
-    /// The index of the point with this id, if it could exist.
+    /// The index of the point with this id, if such a point is possible.
     pub fn index_of(&self, id: &Value) -> Option<u64> {
         if let Some((index, _)) = self.overrides.iter().find(|(_, point)| point.get("id") == Some(id)) {
             return Some(*index);
@@ -107,7 +107,7 @@ impl Points {
         (self.id(index) == *id).then_some(index)
     }
 
-    /// Replaces the point's first vector component (of each of its vectors) by one that is a bit larger.
+    /// Increases the first component of each of the point's vectors slightly.
     pub fn change_vector(&mut self, index: u64, config: &Value) {
         let mut point = self.point(index, config);
         if let Some(vector) = point.get_mut("vector") {
@@ -139,7 +139,7 @@ impl Points {
     }
 
     fn dense(&self, index: u64, size: u64, salt: u64) -> Value {
-        // Multiples of 1/1024 are exact as 32-bit floats, so they print as Qdrant prints them: shortly.
+        // Multiples of 1/1024 are exact as 32-bit floats, so they print as briefly as in Qdrant.
         let component = |position| {
             let number = self.number(index, salt.wrapping_mul(1_000_003) ^ position) % 2048;
             number as f64 / 1024.0 - 1.0
@@ -163,7 +163,7 @@ fn change_first(vector: &mut Value) {
     }
 }
 
-/// The point as it is answered: with or without payload and vectors.
+/// The point in an answer, with or without payload and vectors.
 pub(crate) fn view(mut point: Value, with_payload: bool, with_vector: &Value) -> Value {
     let Some(members) = point.as_object_mut() else { return point };
     if !with_payload {

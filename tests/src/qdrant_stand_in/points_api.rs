@@ -1,4 +1,4 @@
-//! Counting, scrolling and retrieving points.
+//! Counts, scrolls and retrieves points.
 
 use serde_json::{Value, json};
 
@@ -35,7 +35,7 @@ pub(crate) fn count(state: &mut State, asked: &Asked) -> Reply {
     }
 }
 
-/// In the order of ids, from `offset` (an id) on.
+/// Ordered by id, starting at `offset` (an id).
 pub(crate) fn scroll(state: &mut State, asked: &Asked) -> Reply {
     let Some(collection) = state.find_mut(&asked.route.collection) else {
         return no_collection(&asked.route.collection, asked.started);
@@ -79,7 +79,7 @@ pub(crate) fn scroll(state: &mut State, asked: &Asked) -> Reply {
     ok(&json!({ "points": points, "next_page_offset": next }), asked.started)
 }
 
-/// Conditions of the kind `{"must": [{"key": …, "match": {"value": …}}]}` on keys at the top of payloads.
+/// Conditions of the form `{"must": [{"key": …, "match": {"value": …}}]}` on top-level payload keys.
 struct Filter(Vec<(String, Value)>);
 
 impl Filter {
@@ -97,7 +97,7 @@ impl Filter {
     }
 }
 
-/// The points with these ids; ids of no point are passed over.
+/// The points with these ids. Unknown ids are ignored.
 pub(crate) fn retrieve(state: &mut State, asked: &Asked) -> Reply {
     let Some(collection) = state.find_mut(&asked.route.collection) else {
         return no_collection(&asked.route.collection, asked.started);
@@ -115,7 +115,7 @@ pub(crate) fn retrieve(state: &mut State, asked: &Asked) -> Reply {
         Err(refused) => return *refused,
     };
     let (_, with_vector) = selection(body);
-    // Unlike a scroll, this leaves payloads out unless they are asked for.
+    // Unlike a scroll, this omits payloads by default.
     let with_payload = !matches!(body.get("with_payload"), None | Some(Value::Null | Value::Bool(false)));
     let points: Vec<Value> = ids
         .iter()
@@ -125,7 +125,7 @@ pub(crate) fn retrieve(state: &mut State, asked: &Asked) -> Reply {
     ok(&json!(points), asked.started)
 }
 
-/// The collection and what can be read of it at the asked node.
+/// The collection and its readable points at the node that receives the request.
 fn read<'a>(state: &'a State, asked: &Asked) -> Result<(&'a Collection, Readable), Box<Reply>> {
     let name = &asked.route.collection;
     let collection = state.find(name).ok_or_else(|| Box::new(no_collection(name, asked.started)))?;

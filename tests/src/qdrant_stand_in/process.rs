@@ -1,16 +1,16 @@
-//! A server process, and the work on snapshots that it tells of.
+//! A server process and the snapshot operations in its telemetry.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What a server process counts.
+/// The counters of a server process.
 #[derive(Clone, Debug)]
 pub(crate) struct Process {
     pub(super) id: String,
     pub(super) work: BTreeMap<String, Work>,
 }
 
-/// Work on the snapshots of one collection that is under way.
+/// Snapshot operations of one collection that are in progress.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Work {
     pub(super) creations: u64,
@@ -19,7 +19,7 @@ pub(super) struct Work {
 }
 
 impl Process {
-    /// One that has just been started.
+    /// A process that has just started.
     pub(crate) fn start() -> Process {
         static STARTED: AtomicU64 = AtomicU64::new(0);
         let (pid, number) = (std::process::id(), STARTED.fetch_add(1, Ordering::Relaxed));
@@ -30,7 +30,7 @@ impl Process {
         &self.id
     }
 
-    /// A snapshot of a single shard is told while it is made, and not counted.
+    /// A shard snapshot is shown while it is made, but not counted.
     pub(crate) fn begin_creation(&mut self, collection: &str, of_shard: bool) {
         let work = self.work.entry(collection.to_owned()).or_default();
         work.creations += 1;

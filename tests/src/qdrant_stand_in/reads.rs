@@ -1,4 +1,4 @@
-//! Which points a client sees that asks one node: those of an active replica of each shard.
+//! The points that a client sees when it queries one node: those of an active replica of each shard.
 
 use std::ops::Range;
 
@@ -7,16 +7,16 @@ use super::node::Node;
 use super::shard::{Shard, ranges};
 use super::state::State;
 
-/// The points that can be read.
+/// The readable points.
 pub(crate) struct Readable {
-    /// What counting counts.
+    /// The result of a count.
     pub(crate) count: u64,
-    /// Their indices, ascending and none twice.
+    /// Their indices, ascending and without duplicates.
     ranges: Vec<Range<u64>>,
 }
 
 impl Readable {
-    /// At most so many of them from this index on, and the index that comes next.
+    /// At most `limit` points from index `from` on, and the next index.
     pub(crate) fn page(&self, from: u64, limit: u64) -> (Vec<u64>, Option<u64>) {
         let mut page: Vec<u64> = Vec::new();
         for range in &self.ranges {
@@ -30,7 +30,7 @@ impl Readable {
         (page, None)
     }
 
-    /// The indices of all of them.
+    /// All indices.
     pub(crate) fn indices(&self) -> impl Iterator<Item = u64> {
         self.ranges.iter().flat_map(Clone::clone)
     }
@@ -40,7 +40,7 @@ impl Readable {
     }
 }
 
-/// What can be read at that node, or what the server says when a shard cannot be read at all.
+/// The points readable at this node, or the server's error if a shard cannot be read.
 pub(crate) fn readable(state: &State, collection: &Collection, node: usize) -> Result<Readable, String> {
     let mut ranges = ranges(&collection.shards);
     for (shard, range) in collection.shards.iter().zip(&mut ranges) {
@@ -65,7 +65,7 @@ pub(crate) fn readable(state: &State, collection: &Collection, node: usize) -> R
     Ok(readable)
 }
 
-/// How many points the replica holds that answers, where it does not hold all.
+/// How many points the answering replica has, if not all.
 fn held(state: &State, shard: &Shard, node: usize) -> Result<Option<u64>, String> {
     if !state.cluster_enabled {
         return Ok(None);

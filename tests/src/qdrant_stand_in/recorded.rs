@@ -1,4 +1,4 @@
-//! The clusters that were recorded, with the genuine snapshots of their nodes and shards.
+//! The recorded clusters, with the genuine snapshots of their nodes and shards.
 
 use std::io;
 
@@ -13,10 +13,10 @@ use super::setup::Setup;
 use super::shard::{Replica, Shard};
 
 const VERSION: &str = "1.18.3";
-/// Peer id and p2p port of the nodes that have `spread`.
+/// Peer ids and p2p ports of the nodes with `spread`.
 const SPREAD: [(u64, u16); 3] =
     [(5_269_863_909_012_892, 7015), (6_399_145_023_181_557, 7025), (5_657_630_203_459_650, 7035)];
-/// Those of the nodes that have `auto` and `custom`.
+/// Peer ids and p2p ports of the nodes with `auto` and `custom`.
 const SHARDED: [(u64, u16); 3] =
     [(8_179_168_769_462_515, 6361), (5_023_857_323_839_849, 6362), (6_604_486_580_146_123, 6363)];
 
@@ -25,7 +25,7 @@ fn cluster(nodes: [(u64, u16); 3]) -> Setup {
     Setup::empty_of(VERSION).nodes(nodes.map(node))
 }
 
-/// `spread`, of which each node's snapshot is genuine.
+/// `spread`, with a genuine snapshot for each node.
 pub(crate) fn spread() -> io::Result<Setup> {
     let mut spread: Option<Collection> = None;
     for node in 0..SPREAD.len() {
@@ -47,7 +47,7 @@ pub(crate) fn spread() -> io::Result<Setup> {
     Ok(cluster(SPREAD).collection(spread))
 }
 
-/// `auto` and `custom`, of which each shard's snapshot is genuine.
+/// `auto` and `custom`, with a genuine snapshot for each shard.
 pub(crate) fn sharded() -> io::Result<Setup> {
     let mut setup = cluster(SHARDED);
     setup.state.commit = 88;
@@ -56,7 +56,7 @@ pub(crate) fn sharded() -> io::Result<Setup> {
     Ok(setup.collection(auto).collection(custom))
 }
 
-/// The collection of these genuine shards, each on these nodes.
+/// A collection of these genuine shards, each on these nodes.
 fn collection(name: &str, nodes: &[&[usize]]) -> io::Result<Collection> {
     let files: Vec<GenuineSnapshot> = GenuineSnapshot::all()?
         .into_iter()

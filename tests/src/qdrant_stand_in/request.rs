@@ -1,4 +1,4 @@
-//! A request as the endpoints get it, and the server that they answer for.
+//! A request as passed to the endpoints, and the server that handles it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,32 +19,32 @@ use super::request_log::RequestLog;
 use super::route::Route;
 use super::state::State;
 
-/// Bodies that are not uploads; more than this is not read.
+/// Maximum size of a body that is not an upload. No more than this is read.
 const MAX_BODY_BYTES: usize = 32 << 20;
 
-/// What one server of the stand-in consists of. The nodes of a cluster share the state.
+/// The parts of one server of the stand-in. The nodes of a cluster share the state.
 pub(crate) struct Core {
     pub(crate) state: Arc<Mutex<State>>,
     pub(crate) node: usize,
     pub(crate) faults: Mutex<Faults>,
     pub(crate) log: RequestLog,
     pub(crate) path_prefix: String,
-    /// Told when the server is killed by one of its own requests.
+    /// Notified when a request kills the server.
     pub(crate) killed: Notify,
-    /// What the server knew after each request that may change something, where that is remembered.
+    /// The server's state after each request that may change something, if recording is on.
     pub(crate) history: Mutex<Option<Vec<Remembered>>>,
 }
 
-/// What the server knew from a moment on.
+/// The server's state from a point in time on.
 pub type Remembered = (DateTime<Utc>, State);
 
 impl Core {
-    /// A test that panicked while it held the state must not take the server down as well.
+    /// A test that panics while it holds the lock must not break the server too.
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The server is killed.
+    /// Kills the server.
     pub(crate) fn die(&self) {
         let mut state = self.state();
         if let Some(node) = state.nodes.get_mut(self.node).filter(|node| !node.down) {
@@ -53,7 +53,7 @@ impl Core {
         }
     }
 
-    /// Notes what the server knows now.
+    /// Records the server's state.
     pub(crate) fn remember(&self) {
         let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(history) = history.as_mut() {
@@ -67,7 +67,7 @@ impl Core {
     }
 }
 
-/// A request, read as far as every endpoint wants it.
+/// A request, read as far as every endpoint needs it.
 pub(crate) struct Asked {
     pub(crate) route: Route,
     pub(crate) query: HashMap<String, String>,
@@ -80,18 +80,18 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
-    /// The collection's snapshot folder, or the shard's.
+    /// The snapshot folder of the collection or shard.
     pub(crate) fn folder(&self, state: &State) -> String {
         folder(&state.resolve(&self.route.collection), self.route.shard.parse().ok())
     }
 
-    /// What the first effect that `pick` knows says.
+    /// The result of `pick` for the first effect that it accepts.
     pub(crate) fn effect<T>(&self, pick: impl Fn(&Effect) -> Option<T>) -> Option<T> {
         self.effects.iter().find_map(pick)
     }
 }
 
-/// Reads a body to its end (within reason), so that the client can send it all before it reads the answer.
+/// Reads a body to its end (within a limit), because clients may send it all before they read the answer.
 pub(crate) async fn drain(core: &Core, log_number: usize, mut body: Incoming) -> Option<Value> {
     let mut bytes = BytesMut::new();
     while let Some(Ok(frame)) = body.frame().await {

@@ -1,4 +1,4 @@
-//! What clients asked, in the order it arrived.
+//! The requests of clients, in order of arrival.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -11,25 +11,25 @@ use serde_json::Value;
 pub struct LoggedRequest {
     /// HTTP method.
     pub method: String,
-    /// Path and query as sent, the stand-in's own prefix included.
+    /// Path and query as sent, including the stand-in's prefix.
     pub path_and_query: String,
-    /// Header names in lower case, with their values.
+    /// Headers with names in lower case.
     pub headers: Vec<(String, String)>,
-    /// Bytes of the body that were read.
+    /// The number of bytes read from the body.
     pub body_len: u64,
-    /// The body where it was JSON; `Null` otherwise.
+    /// The body if it was JSON, otherwise `Null`.
     pub json: Value,
-    /// When the request's head had arrived.
+    /// When the request's head was complete.
     pub at: Instant,
 }
 
 impl LoggedRequest {
-    /// The value of that header (name in lower case).
+    /// The value of a header. `name` is in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.as_str())
     }
 
-    /// Whether the request can have changed something on a real server.
+    /// Whether the request could change something on a real server.
     pub fn changes_something(&self) -> bool {
         let path = self.path_and_query.split('?').next().unwrap_or_default();
         let reads = path.ends_with("/points")
@@ -49,7 +49,7 @@ struct Log {
 }
 
 impl RequestLog {
-    /// Notes a request; the number is for [`RequestLog::body_read`].
+    /// Logs a request and returns its number for [`RequestLog::body_read`].
     pub(crate) fn add(&self, method: &str, path_and_query: &str, headers: &HeaderMap) -> usize {
         let headers = headers
             .iter()
@@ -67,7 +67,7 @@ impl RequestLog {
         log.cleared + log.requests.len() - 1
     }
 
-    /// Notes what the body of a request was.
+    /// Adds the body of a logged request.
     pub(crate) fn body_read(&self, number: usize, body_len: u64, json: Value) {
         let mut log = self.lock();
         let index = number.checked_sub(log.cleared);

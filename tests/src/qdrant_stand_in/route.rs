@@ -1,9 +1,9 @@
-//! Which endpoint a request is for.
+//! Maps a request to an endpoint.
 
 use hyper::Method;
 use percent_encoding::percent_decode_str;
 
-/// What can be asked.
+/// The endpoints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "each name says it")]
 pub enum Endpoint {
@@ -50,12 +50,12 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
-    /// Whether it answers without a key.
+    /// Whether it works without a key.
     pub(crate) fn is_open(self) -> bool {
         matches!(self, Endpoint::Root | Endpoint::Readyz | Endpoint::Healthz | Endpoint::Livez)
     }
 
-    /// Whether a read-only key suffices.
+    /// Whether a read-only key is enough.
     pub(crate) fn only_reads(self) -> bool {
         !matches!(
             self,
@@ -81,18 +81,18 @@ impl Endpoint {
     }
 }
 
-/// A request's endpoint and the names in its path, decoded; empty where the path has none.
+/// The endpoint and the decoded names in the path. Names that the path does not contain are empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Route {
     pub(crate) endpoint: Endpoint,
     pub(crate) collection: String,
-    /// The shard's number.
+    /// The shard's id.
     pub(crate) shard: String,
-    /// The snapshot's name, or a field's.
+    /// The name of the snapshot or the field.
     pub(crate) item: String,
 }
 
-/// Finds the endpoint of a path (without query and prefix).
+/// Finds the endpoint of a path, without query and prefix.
 pub(crate) fn route(method: &Method, path: &str) -> Route {
     let segments: Vec<String> = path
         .trim_start_matches('/')
@@ -100,7 +100,7 @@ pub(crate) fn route(method: &Method, path: &str) -> Route {
         .map(|segment| percent_decode_str(segment).decode_utf8_lossy().into_owned())
         .collect();
     let mut segments: Vec<&str> = segments.iter().map(String::as_str).collect();
-    // What is done with a shard is done as with a collection.
+    // Shard endpoints are mapped like those of collections.
     let shard = match segments.as_slice() {
         ["collections", _, "shards", id, "snapshot" | "snapshots", ..] => *id,
         _ => "",

@@ -1,4 +1,4 @@
-//! The running stand-in: a listener with a thread of its own, and what a test asks and tells it.
+//! The running stand-in: a listener with its own thread, and the interface for tests.
 
 use std::io;
 use std::net::{self, Ipv4Addr, SocketAddr};
@@ -25,7 +25,7 @@ use super::setup::Setup;
 use super::state::State;
 use super::tls::{ClientIdentity, Tls};
 
-/// How long the server's tasks may take to end when it is stopped.
+/// Maximum time for the server's tasks to end when it is stopped.
 const STOPPING: Duration = Duration::from_millis(200);
 
 /// A server that runs until it is dropped.
@@ -38,7 +38,7 @@ pub struct StandIn {
     running: Mutex<Option<Running>>,
 }
 
-/// A server that answers, until it is dropped.
+/// The parts of a running server, which stop when dropped.
 struct Running {
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -48,7 +48,7 @@ impl StandIn {
     /// Starts a server.
     ///
     /// # Panics
-    /// When it cannot: [`StandIn::try_start`] says why.
+    /// When it cannot be started; see [`StandIn::try_start`].
     pub fn start(setup: Setup) -> StandIn {
         match StandIn::try_start(setup) {
             Ok(stand_in) => stand_in,
@@ -59,7 +59,7 @@ impl StandIn {
     /// Starts a server.
     ///
     /// # Errors
-    /// When the port is taken, or certificates or threads cannot be made.
+    /// When the port is in use, or certificates or threads cannot be created.
     pub fn try_start(setup: Setup) -> io::Result<StandIn> {
         let state = Arc::new(Mutex::new(setup.state.clone()));
         let tls = setup.tls.as_ref().map(Tls::make).transpose()?;
@@ -71,7 +71,7 @@ impl StandIn {
         StandIn::start(Setup::sample())
     }
 
-    /// Starts one node on a state that others share.
+    /// Starts one node with a shared state.
     pub(crate) fn start_node(
         setup: Setup,
         tls: Option<Tls>,
@@ -97,8 +97,8 @@ impl StandIn {
         Ok(StandIn { core, address, authority_pem, client_identity, acceptor, running })
     }
 
-    /// Kills the server: connections close, new ones are refused, and what it was making comes to nothing. What lies on its disk
-    /// stays. Other nodes of its cluster do not reach it.
+    /// Kills the server: connections are closed, new ones are refused, and unfinished creations are lost. Files on
+    /// its disk stay. Other nodes of the cluster cannot connect to it.
     pub fn go_down(&self) {
         drop(self.running().take());
         let node = self.core.node;
@@ -107,10 +107,10 @@ impl StandIn {
         }
     }
 
-    /// Starts it again, at the same address and port, as another process.
+    /// Restarts it at the same address and port as a new process.
     ///
     /// # Panics
-    /// When somebody else has taken the port meanwhile.
+    /// When the port is in use.
     pub fn come_up(&self) {
         let mut running = self.running();
         if !self.core.state().nodes.get(self.core.node).is_some_and(|node| node.down) {
@@ -120,7 +120,7 @@ impl StandIn {
         self.core.state().node_started(self.core.node);
         match Running::start(self.address, self.core.clone(), self.acceptor.clone()) {
             Ok((_, started)) => *running = Some(started),
-            Err(error) => panic!("the stand-in did not come up again at {}: {error}", self.address),
+            Err(error) => panic!("the stand-in did not restart at {}: {error}", self.address),
         }
     }
 
@@ -128,13 +128,13 @@ impl StandIn {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Where it answers, without a slash at the end: `http://127.0.0.1:40123/qdrant`.
+    /// Its URL without a trailing slash: `http://127.0.0.1:40123/qdrant`.
     pub fn url(&self) -> String {
         let scheme = if self.authority_pem.is_some() { "https" } else { "http" };
         format!("{scheme}://{}{}", self.address, self.core.path_prefix)
     }
 
-    /// Where it listens.
+    /// The address it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -144,27 +144,27 @@ impl StandIn {
         self.address.port()
     }
 
-    /// The certificate a client has to trust, if this is HTTPS.
+    /// The certificate that clients must trust, if this is HTTPS.
     pub fn authority_pem(&self) -> Option<&str> {
         self.authority_pem.as_deref()
     }
 
-    /// What a client has to show, if this server wants certificates.
+    /// The certificate that clients must present, if this server requires one.
     pub fn client_identity(&self) -> Option<&ClientIdentity> {
         self.client_identity.as_ref()
     }
 
-    /// Reads or changes what the server knows.
+    /// Reads or changes the server's state.
     pub fn state<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         change(&mut self.core.state())
     }
 
-    /// Reads or changes what goes wrong.
+    /// Reads or changes the faults.
     pub fn faults<T>(&self, change: impl FnOnce(&mut Faults) -> T) -> T {
         change(&mut self.core.faults())
     }
 
-    /// The requests so far, in the order of their arrival.
+    /// The requests so far, in order of arrival.
     pub fn requests(&self) -> Vec<LoggedRequest> {
         self.core.log.all()
     }
@@ -176,18 +176,18 @@ impl StandIn {
         self.requests().into_iter().filter(matching).collect()
     }
 
-    /// Forgets the requests so far.
+    /// Clears the request log.
     pub fn clear_requests(&self) {
         self.core.log.clear();
     }
 
-    /// Keeps what the server knows now, and from now on after each request that may change something.
+    /// Records the server's state now and after each request that may change something.
     pub fn remember(&self) {
         *self.history() = Some(Vec::new());
         self.core.remember();
     }
 
-    /// What was remembered, which ends here.
+    /// Returns the recorded states and stops recording.
     pub fn remembered(&self) -> Vec<Remembered> {
         self.history().take().unwrap_or_default()
     }
@@ -196,7 +196,7 @@ impl StandIn {
         self.core.history.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The snapshots that lie on this server, even of a collection that is gone.
+    /// The snapshots of this collection on the server, even if the collection was deleted.
     pub fn snapshots(&self, collection: &str) -> Vec<StoredSnapshot> {
         self.core.state().snapshots(self.core.node, collection)
     }
@@ -209,7 +209,7 @@ impl StandIn {
         names
     }
 
-    /// The names of the snapshots of that shard that lie on this server, sorted.
+    /// The sorted names of this shard's snapshots on the server.
     pub fn shard_snapshot_names(&self, collection: &str, shard: u32) -> Vec<String> {
         self.snapshot_names(&folder(collection, Some(shard)))
     }
@@ -220,12 +220,12 @@ impl StandIn {
         state.nodes.get(self.core.node).map(Node::all_snapshots).unwrap_or_default()
     }
 
-    /// Its peer id.
+    /// The server's peer id.
     pub fn peer_id(&self) -> u64 {
         self.core.state().nodes.get(self.core.node).map_or(0, |node| node.peer_id)
     }
 
-    /// Puts a snapshot on this server as another tool would, replacing one of that name.
+    /// Adds a snapshot as another tool would, or replaces one with the same name.
     pub fn add_snapshot(&self, collection: &str, name: &str, content: Content) {
         let sha256 = content.sha256();
         let mut state = self.core.state();
@@ -233,7 +233,7 @@ impl StandIn {
         state.store(self.core.node, collection, name, content, checksum);
     }
 
-    /// Changes this server's peer id, as another server behind the same address has.
+    /// Changes the peer id, as if another server used the same address.
     pub fn set_peer_id(&self, peer_id: u64) {
         let mut state = self.core.state();
         if let Some(node) = state.nodes.get_mut(self.core.node) {
@@ -249,7 +249,7 @@ impl Running {
         acceptor: Option<TlsAcceptor>,
     ) -> io::Result<(SocketAddr, Running)> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        // Bound without the runtime, so that asynchronous tests can start a server as well.
+        // Binds without the runtime, so that asynchronous tests can start a server too.
         let listener = net::TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
@@ -269,7 +269,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // A panic of the server's thread has been printed; there is nothing left to do about it here.
+            // A panic of the server's thread has already been printed.
             drop(thread.join());
         }
     }
@@ -296,7 +296,7 @@ fn run(
 async fn accept(listener: TcpListener, core: Arc<Core>, acceptor: Option<TlsAcceptor>) {
     loop {
         let Ok((stream, _)) = listener.accept().await else {
-            // Probably out of file descriptors; some will be free again soon.
+            // Probably out of file descriptors. Some will be free again soon.
             tokio::time::sleep(Duration::from_millis(10)).await;
             continue;
         };
@@ -321,6 +321,6 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(stream: S, core: Arc<Core>) {
     let service = service_fn(move |request| handle(core.clone(), request));
     let connection =
         http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
-    // Clients that hang up, and connections that were cut on purpose, end here.
+    // Closed and deliberately cut connections end here.
     drop(connection.await);
 }

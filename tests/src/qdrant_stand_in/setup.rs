@@ -1,4 +1,4 @@
-//! How a stand-in shall be when it starts.
+//! The initial state of a stand-in.
 
 use std::net::Ipv4Addr;
 
@@ -11,18 +11,18 @@ use super::shard::Replica;
 use super::state::State;
 use super::tls::TlsSetup;
 
-/// What a stand-in starts with. Everything but port, prefix and TLS can be changed while it runs.
+/// What a stand-in starts with. Everything except port, prefix and TLS can be changed while it runs.
 #[derive(Clone, Debug)]
 pub struct Setup {
-    /// The port on 127.0.0.1; 0 takes a free one.
+    /// The port on 127.0.0.1; 0 selects a free one.
     pub port: u16,
-    /// What all paths begin with, `/qdrant` for example, as behind a proxy.
+    /// The prefix of all paths, for example `/qdrant`, as behind a proxy.
     pub path_prefix: String,
-    /// How to speak HTTPS; plain HTTP without.
+    /// TLS settings. None for plain HTTP.
     pub tls: Option<TlsSetup>,
-    /// What the server knows.
+    /// The server's state.
     pub state: State,
-    /// What goes wrong.
+    /// The faults.
     pub faults: Faults,
 }
 
@@ -32,7 +32,7 @@ impl Setup {
         Setup::empty_of("1.18.3")
     }
 
-    /// A server of that version without collections.
+    /// A server of this version without collections.
     pub fn empty_of(version: &str) -> Setup {
         Setup {
             port: 0,
@@ -43,14 +43,14 @@ impl Setup {
         }
     }
 
-    /// A cluster of so many nodes without collections, all at one port: the first at 127.0.0.1, the second at 127.0.0.2, …. Their
-    /// p2p URIs are `http://127.0.0.N:6335/`. For [`super::StandInCluster::start_with`].
+    /// A cluster of this many nodes without collections, all with the same port: the first at 127.0.0.1, the second
+    /// at 127.0.0.2, …. Their p2p URIs are `http://127.0.0.N:6335/`. For [`super::StandInCluster::start_with`].
     pub fn cluster(nodes: u8) -> Setup {
         Setup::empty().in_cluster(nodes)
     }
 
-    /// A cluster of so many nodes without collections, all at 127.0.0.1, each at a port of its own, from which nothing follows for
-    /// the others. Their p2p URIs are `http://127.0.0.1:6335/`, `…:6345/`, ….
+    /// A cluster of this many nodes without collections, all at 127.0.0.1 with different, unrelated ports. Their p2p
+    /// URIs are `http://127.0.0.1:6335/`, `…:6345/`, ….
     pub fn cluster_on_ports(nodes: u8) -> Setup {
         let node = |node: u8| {
             let port = 6325 + 10 * u32::from(node);
@@ -59,7 +59,7 @@ impl Setup {
         Setup::empty().nodes((1..=nodes).map(node))
     }
 
-    /// With as many nodes as [`Setup::cluster`] has; the shards of collections that are there already stay on the first.
+    /// With as many nodes as [`Setup::cluster`]. The shards of existing collections stay on the first.
     pub fn in_cluster(self, nodes: u8) -> Setup {
         self.nodes((1..=nodes).map(|node| {
             let host = Ipv4Addr::new(127, 0, 0, node);
@@ -74,7 +74,7 @@ impl Setup {
         self
     }
 
-    /// With this collection, its shards spread over the nodes with so many replicas each.
+    /// With this collection, its shards distributed over the nodes with this many replicas each.
     pub fn spread(self, collection: Collection, replication_factor: u32) -> Setup {
         let mut collection = collection;
         let nodes: Vec<usize> = (0..self.state.nodes.len()).collect();
@@ -88,13 +88,13 @@ impl Setup {
         self.collection(collection)
     }
 
-    /// With a peer that `GET /cluster` lists and that is not there.
+    /// With a peer that `GET /cluster` lists and that does not exist.
     pub fn stranger(mut self, peer_id: u64, p2p_uri: &str) -> Setup {
         self.state.strangers.push((peer_id, p2p_uri.to_owned()));
         self
     }
 
-    /// With this to happen after an upload into a shard that has more replicas.
+    /// What happens after an upload into a shard with several replicas.
     pub fn after_shard_upload(mut self, aftermath: Aftermath) -> Setup {
         self.state.after_shard_upload = aftermath;
         self
@@ -109,7 +109,7 @@ impl Setup {
     /// The same collections from a server of version `1.18.3` or `1.14.1`.
     ///
     /// # Panics
-    /// When there are no genuine snapshots of that version.
+    /// When there are no genuine snapshots of this version.
     pub fn sample_of(version: &str) -> Setup {
         let mut setup = Setup::empty_of(version).alias("prod", "mixtral_embeddings");
         for name in ["minilm_general", "mixtral_embeddings", "empty", "named-and-sparse"] {
@@ -139,27 +139,27 @@ impl Setup {
         self
     }
 
-    /// On this port.
+    /// With this port.
     pub fn port(self, port: u16) -> Setup {
         Setup { port, ..self }
     }
 
-    /// Below this path.
+    /// With this path prefix.
     pub fn path_prefix(self, prefix: &str) -> Setup {
         Setup { path_prefix: prefix.trim_end_matches('/').to_owned(), ..self }
     }
 
-    /// With HTTPS and a certificate of a fresh authority.
+    /// With HTTPS and a certificate from a new authority.
     pub fn tls(self) -> Setup {
         self.tls_as(TlsSetup::of_authority())
     }
 
-    /// With HTTPS like this.
+    /// With these TLS settings.
     pub fn tls_as(self, tls: TlsSetup) -> Setup {
         Setup { tls: Some(tls), ..self }
     }
 
-    /// Every request needs this key (or the read-only one).
+    /// Every request needs this key (or the read-only key).
     pub fn api_key(mut self, key: &str) -> Setup {
         self.state.api_key = Some(key.to_owned());
         self
@@ -171,7 +171,7 @@ impl Setup {
         self
     }
 
-    /// Snapshots lie in S3: no checksums, downloads without length, ETag and ranges.
+    /// Snapshots are stored in S3: no checksums, and downloads without length, ETag and ranges.
     pub fn s3(mut self) -> Setup {
         self.state.s3 = true;
         self
@@ -184,7 +184,7 @@ impl Setup {
     }
 }
 
-/// As long as genuine ones.
+/// As long as genuine ids.
 fn peer_id(node: u8) -> u64 {
     1_000_000_000_000_000 * u64::from(node) + 8_372_720_498_335
 }

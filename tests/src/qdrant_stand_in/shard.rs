@@ -1,22 +1,22 @@
-//! A shard of a collection, and where its copies are.
+//! A shard of a collection and its replicas.
 
 use std::ops::Range;
 
 use serde_json::Value;
 
-/// One copy of a shard.
+/// A replica of a shard.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Replica {
-    /// Which node has it: an index into `State::nodes`.
+    /// Its node: an index into `State::nodes`.
     pub node: usize,
     /// `Active`, `Dead`, `Partial`, `Initializing`, ….
     pub state: String,
-    /// The points in this copy, where these are not all of the shard's: it has yet to catch up.
+    /// How many points it has, if not all of the shard's points.
     pub holds: Option<u64>,
 }
 
 impl Replica {
-    /// A copy that is whole.
+    /// A complete active replica.
     pub fn active(node: usize) -> Replica {
         Replica { node, state: "Active".to_owned(), holds: None }
     }
@@ -26,29 +26,29 @@ impl Replica {
         matches!(self.state.as_str(), "Active" | "ReshardingScaleDown")
     }
 
-    /// Whether clients' reads are answered from it.
+    /// Whether it answers reads from clients.
     pub(crate) fn is_readable(&self) -> bool {
         self.is_active() || self.state == "ActiveRead"
     }
 }
 
-/// A shard and its copies. One without replicas is answered by no node.
+/// A shard and its replicas. No node answers for a shard without replicas.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shard {
-    /// Its number, from 0; with custom sharding from 1.
+    /// Its id, from 0; with custom sharding from 1.
     pub id: u32,
-    /// The key whose points it holds, with custom sharding.
+    /// Its shard key, with custom sharding.
     pub key: Option<Value>,
-    /// The points in it.
+    /// The number of its points.
     pub points_count: u64,
-    /// The index of the first of its points among the collection's; without one they follow those of the shards before it.
+    /// The index of its first point within the collection. By default its points follow those of the previous shard.
     pub first_index: Option<u64>,
-    /// One replica for each node that has one.
+    /// One replica per node.
     pub replicas: Vec<Replica>,
 }
 
 impl Shard {
-    /// A shard with one active replica on that node.
+    /// A shard with one active replica on this node.
     pub fn on_node(id: u32, points_count: u64, node: usize) -> Shard {
         Shard { id, key: None, points_count, first_index: None, replicas: vec![Replica::active(node)] }
     }
@@ -66,7 +66,7 @@ impl Shard {
     }
 }
 
-/// Where each shard's points are among the collection's.
+/// The index ranges of the shards' points within the collection.
 pub(crate) fn ranges(shards: &[Shard]) -> Vec<Range<u64>> {
     let mut next = 0;
     let place = |shard: &Shard| {

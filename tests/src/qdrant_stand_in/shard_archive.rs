@@ -1,4 +1,4 @@
-//! Snapshots of single shards: laid out as Qdrant lays them out, and what one says about the points in it.
+//! Snapshots of single shards in Qdrant's layout, and the points in them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
@@ -14,19 +14,19 @@ use super::origin::{Unrestorable, read_json, walk};
 use super::points::{Key, Points};
 use super::tar_layout;
 
-/// What Qdrant reserves for a segment of the log, most of it a hole.
+/// The size that Qdrant reserves for a segment of the log, mostly a hole.
 const WAL_BYTES: u64 = 32 << 20;
 
 /// The points of a shard.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ShardOrigin {
     pub(crate) points: Points,
-    /// The index of the first one among the collection's.
+    /// The index of the first point within the collection.
     pub(crate) first_index: u64,
     pub(crate) points_count: u64,
 }
 
-/// What a shard's snapshot consists of besides its points.
+/// The contents of a shard snapshot besides its points.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Bulk {
     pub(crate) size_bytes: u64,
@@ -40,7 +40,7 @@ impl Default for Bulk {
     }
 }
 
-/// What a generated shard snapshot is made from: the same gives the same bytes.
+/// The settings of a generated shard snapshot. The same settings give the same bytes.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ShardArchive {
     pub(crate) collection: String,
@@ -48,7 +48,7 @@ pub(crate) struct ShardArchive {
     pub(crate) bulk: Bulk,
     pub(crate) origin: ShardOrigin,
     pub(crate) peer_id: u64,
-    /// Peer id → state of its replica.
+    /// Peer id → state of the replica.
     pub(crate) peers: BTreeMap<String, String>,
 }
 
@@ -57,7 +57,7 @@ impl ShardArchive {
         let overhead = tar_layout::total(&self.pieces(0));
         let fill = self.bulk.size_bytes.next_multiple_of(512).saturating_sub(overhead);
         let pieces = self.pieces(generated::fill_within(fill));
-        // Another shard, other bytes: a swapped file is to be seen.
+        // Each shard has different bytes, so that a swapped file is detected.
         let seed = self.bulk.seed ^ (u64::from(self.shard) << 32);
         Content::of_layout(Layout::new(pieces, self.bulk.kind, seed))
     }
@@ -81,7 +81,7 @@ impl ShardArchive {
         pieces
     }
 
-    /// What a restore through the stand-in reads back.
+    /// Read back by a restore through the stand-in.
     fn carried(&self) -> Value {
         let ShardOrigin { points, first_index, points_count } = &self.origin;
         let mut carried = json!({
@@ -119,7 +119,7 @@ impl ShardOrigin {
         ShardOrigin { points, first_index: number("first_index"), points_count: number("points_count") }
     }
 
-    /// What the index says of a genuine file.
+    /// The index entry of a genuine file.
     fn genuine(file: &GenuineSnapshot, all: &[GenuineSnapshot]) -> ShardOrigin {
         let id = |one: &GenuineSnapshot| one.local_shard_ids.first().copied().unwrap_or(0);
         let before = all.iter().filter(|one| {
@@ -135,7 +135,7 @@ impl ShardOrigin {
     }
 }
 
-/// Reads a shard's snapshot from its first to its last byte; `None` is an archive of something else.
+/// Reads a whole shard snapshot. `None` if the archive is not one.
 pub(crate) fn inspect(content: &Content) -> Result<Option<ShardOrigin>, Unrestorable> {
     let mut carried: Option<Value> = None;
     let mut segments = BTreeSet::new();
@@ -160,7 +160,7 @@ pub(crate) fn inspect(content: &Content) -> Result<Option<ShardOrigin>, Unrestor
     let all = GenuineSnapshot::all().unwrap_or_default();
     let sha256 = content.sha256();
     let shards = || all.iter().filter(|one| one.is_shard);
-    // One in which a few bytes were changed is known by its segments' names.
+    // If a few bytes were changed, the file is identified by its segment names.
     let file = shards()
         .find(|one| one.sha256 == sha256)
         .or_else(|| shards().find(|one| segment_names(&one.read().unwrap_or_default()) == segments));

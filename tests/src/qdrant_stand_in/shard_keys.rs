@@ -1,4 +1,4 @@
-//! Shard keys of collections with custom sharding: listed, made and dropped.
+//! Shard keys of collections with custom sharding: list, create, drop.
 
 use serde_json::{Value, json};
 
@@ -21,7 +21,7 @@ pub(crate) fn list(state: &State, asked: &Asked) -> Reply {
     ok(&json!({ "shard_keys": keys }), asked.started)
 }
 
-/// Its shards get the ids after the highest there is; the first is 1.
+/// Its shards get ids after the highest existing one. The first id is 1.
 pub(crate) fn create(state: &mut State, asked: &Asked) -> Reply {
     match created(state, asked) {
         Ok(()) => {
@@ -79,10 +79,10 @@ fn created(state: &mut State, asked: &Asked) -> Result<(), Box<Reply>> {
         value.unwrap_or(1).clamp(1, 1024) as u32
     };
     let shards = number(&["shards_number", "shard_number"], "shard_number");
-    // With a state of its own a shard gets one replica, unless more are asked for.
+    // If a state is specified, each shard gets one replica by default.
     let default = if initial.is_some() { "" } else { "replication_factor" };
     let replicas = number(&["replication_factor"], default);
-    // The next free nodes come first, so that keys spread as well.
+    // Uses the next nodes in turn, so that keys are distributed too.
     let mut nodes = placement;
     let turn = collection.shards.len() % nodes.len();
     nodes.rotate_left(turn);
@@ -110,7 +110,7 @@ pub(crate) fn delete(state: &mut State, asked: &Asked) -> Reply {
         return no_collection(name, asked.started);
     };
     if !collection.is_custom() {
-        // The words are those of creating on a real server too.
+        // A real server uses the same text as for creation.
         return bad("Shard Key cannot be created with Auto sharding method");
     }
     if !collection.shard_keys().iter().any(|(known, _)| *known == key) {

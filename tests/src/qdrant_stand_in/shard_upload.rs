@@ -1,5 +1,5 @@
-//! `POST /collections/{c}/shards/{id}/snapshots/upload`, once the file is there: it is unpacked, takes the shard's place on this
-//! node, and is not kept.
+//! `POST /collections/{c}/shards/{id}/snapshots/upload` after the file has arrived: the file is unpacked, replaces
+//! the shard on this node, and is not kept.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,7 +16,7 @@ use super::request::Core;
 use super::shard_archive::{Bulk, inspect};
 use super::spoil::spoil;
 
-/// The shard that is to be replaced, and how.
+/// The shard to be replaced, and how.
 #[derive(Clone)]
 pub(crate) struct Target {
     pub(crate) collection: String,
@@ -66,7 +66,7 @@ pub(crate) async fn restore(
     shard.points_count = origin.points_count.saturating_sub(lacking(effects));
     shard.first_index = Some(origin.first_index);
     collection.points = origin.points.beside(&collection.points, &within);
-    // A genuine file is given out again as it came in.
+    // A genuine file is returned unchanged when this shard is snapshotted again.
     let genuine = GenuineSnapshot::all().unwrap_or_default().iter().any(|file| file.sha256 == sha256);
     if genuine {
         collection.shard_snapshots.insert(id, content);
@@ -77,7 +77,7 @@ pub(crate) async fn restore(
     collection.content_is_stale = true;
     collection.content_on_node.clear();
     collection.uploaded(id, core.node, before, target.priority, after);
-    // A point that lies in another shard comes back unchanged; what lacks has been taken from this shard.
+    // Effects on a point of another shard do not apply. Missing points have already been subtracted from this shard.
     let here = |effect: &&Effect| match effect {
         Effect::RestoredLacksPoints(_) => false,
         Effect::RestoredVectorDiffers(index) => within.contains(index),

@@ -1,4 +1,4 @@
-//! The snapshots on the server: listing, deleting, and recovering from a file that is not there.
+//! Lists and deletes snapshots, and refuses to recover from a file.
 
 use serde_json::Value;
 
@@ -31,7 +31,7 @@ pub(crate) fn delete(state: &mut State, asked: &Asked) -> Reply {
     error(404, &format!("Not found: Snapshot {} not found", asked.route.item), asked.started)
 }
 
-/// The refusal if the collection is missing, or this node has not the shard that is asked for.
+/// The error if the collection is missing or this node does not have the requested shard.
 pub(crate) fn missing(state: &State, asked: &Asked, kinds: &str) -> Option<Reply> {
     let Some(collection) = state.find(&asked.route.collection) else {
         return Some(no_collection(&asked.route.collection, asked.started));
@@ -47,7 +47,7 @@ pub(crate) fn missing(state: &State, asked: &Asked, kinds: &str) -> Option<Reply
     (!shard.has_replica_on(asked.node)).then(|| error(400, &message, asked.started))
 }
 
-/// The stand-in has no files to recover from, so every location is answered as missing.
+/// The stand-in has no files to recover from, so every location is reported as missing.
 pub(crate) fn recover(asked: &Asked) -> Reply {
     let location = asked.json.as_ref().and_then(|body| body.get("location")).and_then(Value::as_str);
     let Some(location) = location else { return bad_json(asked) };

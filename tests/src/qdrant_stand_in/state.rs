@@ -1,5 +1,5 @@
-//! What a server (or a cluster: its nodes share this) knows: collections, aliases, nodes and the
-//! snapshots that lie on them.
+//! The state of a server, which the nodes of a cluster share: collections, aliases, nodes and the snapshots on their
+//! disks.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -13,48 +13,48 @@ use super::points::Points;
 use super::process::Process;
 use super::shard_archive::ShardOrigin;
 
-/// Everything the stand-in knows. Change it through [`super::StandIn::state`].
+/// The state of the stand-in. Change it through [`super::StandIn::state`].
 #[derive(Clone, Debug)]
 pub struct State {
-    /// The version `GET /` answers.
+    /// The version in the answer to `GET /`.
     pub version: String,
     /// The server's clock.
     pub clock: Clock,
-    /// Snapshots lie in S3: no checksums, downloads without length, ETag and ranges.
+    /// Snapshots are stored in S3: no checksums, and downloads without length, ETag and ranges.
     pub s3: bool,
-    /// The key that may do everything; with it set, requests need a key.
+    /// The key with full access. If set, requests need a key.
     pub api_key: Option<String>,
-    /// The key that may only read.
+    /// The key for read-only access.
     pub read_only_key: Option<String>,
-    /// Whether `GET /cluster` says `enabled`.
+    /// Whether `GET /cluster` reports `enabled`.
     pub cluster_enabled: bool,
-    /// The servers; a single one, unless this is a cluster.
+    /// The nodes. A single server has one.
     pub nodes: Vec<Node>,
     /// Collections by name.
     pub collections: BTreeMap<String, Collection>,
-    /// Alias → collection.
+    /// Alias → collection name.
     pub aliases: BTreeMap<String, String>,
-    /// With snapshots in S3: files that were uploaded, as collection and name. They lie on the server's disk, where no request
-    /// reaches them.
+    /// With snapshots in S3: uploaded files, as collection and name. They are on the server's disk, where no request
+    /// can access them.
     pub unreachable_uploads: Vec<(String, String)>,
-    /// The points of collections a snapshot was made of, by the snapshot's digest: content the archive
-    /// itself does not carry.
+    /// The points of snapshotted collections, by the snapshot's digest, for content that the archive does not
+    /// contain.
     pub(crate) origins: HashMap<String, (Points, BTreeMap<u32, u64>)>,
-    /// The points of shards a snapshot was made of, by the snapshot's digest.
+    /// The points of snapshotted shards, by the snapshot's digest.
     pub(crate) shard_origins: HashMap<String, ShardOrigin>,
-    /// Peers that `GET /cluster` lists and that are no node of this cluster: peer id and p2p URI.
+    /// Additional peers that `GET /cluster` lists and that are not nodes of this cluster: peer id and p2p URI.
     pub strangers: Vec<(u64, String)>,
-    /// The `commit` of `raft_info`; it grows with each change that the nodes agree on.
+    /// The `commit` of `raft_info`. It increases with each change that the nodes agree on.
     pub commit: u64,
-    /// What becomes of a shard's other replicas once a snapshot was uploaded into it.
+    /// What happens to a shard's other replicas after a snapshot was uploaded into it.
     pub after_shard_upload: Aftermath,
-    /// So many polls of a collection's cluster information show a transfer that a client has asked for.
+    /// For how many polls of the collection's cluster information a transfer requested by a client is listed.
     pub transfer_polls: u32,
     files_stored: u64,
 }
 
 impl State {
-    /// A server of that version without collections.
+    /// A server of this version without collections.
     pub fn new(version: &str) -> State {
         State {
             version: version.to_owned(),
@@ -77,12 +77,12 @@ impl State {
         }
     }
 
-    /// The server is killed and started again: what it was making comes to nothing. Connections stay open, as behind a proxy.
+    /// The server is killed and restarted: unfinished creations are lost. Connections stay open, as behind a proxy.
     pub fn restart(&mut self) {
         self.nodes.iter_mut().for_each(|node| node.process = Process::start());
     }
 
-    /// The node is up, as a new process.
+    /// Marks the node as running, with a new process.
     pub(crate) fn node_started(&mut self, node: usize) {
         if let Some(node) = self.nodes.get_mut(node) {
             node.down = false;
@@ -90,7 +90,7 @@ impl State {
         }
     }
 
-    /// What that node's process counts.
+    /// The node's process.
     pub(crate) fn process(&mut self, node: usize) -> &mut Process {
         let last = self.nodes.len() - 1;
         &mut self.nodes[node.min(last)].process
@@ -101,15 +101,15 @@ impl State {
         self.nodes.iter().position(|node| node.peer_id == peer_id)
     }
 
-    /// Adds a collection, or replaces the one of its name.
+    /// Adds a collection or replaces the one with the same name.
     pub fn add_collection(&mut self, collection: Collection) {
         self.collections.insert(collection.name.clone(), collection);
     }
 
-    /// The collection of that name.
+    /// The collection with this name.
     ///
     /// # Panics
-    /// When there is none: a test that expects one has failed.
+    /// When there is none.
     pub fn collection_mut(&mut self, name: &str) -> &mut Collection {
         match self.collections.get_mut(name) {
             Some(collection) => collection,
@@ -117,7 +117,7 @@ impl State {
         }
     }
 
-    /// The name behind a name that may be an alias.
+    /// The collection name for a name that may be an alias.
     pub fn resolve(&self, name: &str) -> String {
         if self.collections.contains_key(name) {
             return name.to_owned();
@@ -134,13 +134,13 @@ impl State {
         self.collections.get_mut(&name)
     }
 
-    /// The snapshots of that collection (or in that [`super::folder`]) on the node, in no particular order, as on a disk.
+    /// The snapshots of this collection (or in this [`super::folder`]) on the node, unordered like files on a disk.
     pub fn snapshots(&self, node: usize, folder: &str) -> Vec<StoredSnapshot> {
         let node = self.nodes.get(node);
         node.and_then(|node| node.snapshots.get(folder)).cloned().unwrap_or_default()
     }
 
-    /// Puts a file into the collection's snapshot folder (or a shard's), replacing one of that name.
+    /// Adds a file to the snapshot folder of the collection or shard, or replaces one with the same name.
     pub fn store(
         &mut self,
         node: usize,
@@ -163,14 +163,14 @@ impl State {
         if let Some(node) = self.nodes.get_mut(node) {
             let folder = node.snapshots.entry(folder.to_owned()).or_default();
             folder.retain(|snapshot| snapshot.name != name);
-            // At alternating ends, so that code which takes the first or the last entry for the newest fails.
+            // Inserts at alternating ends, so that code fails that assumes the first or last entry is the newest.
             let place = if folder.len().is_multiple_of(2) { 0 } else { folder.len() };
             folder.insert(place, stored.clone());
         }
         stored
     }
 
-    /// Removes a file from the collection's snapshot folder (or a shard's); says whether it was there.
+    /// Removes a file from the snapshot folder of the collection or shard. Returns whether it existed.
     pub fn remove(&mut self, node: usize, folder: &str, name: &str) -> bool {
         let folder = self.nodes.get_mut(node).and_then(|node| node.snapshots.get_mut(folder));
         folder.is_some_and(|folder| {

@@ -1,4 +1,4 @@
-//! What `strict_mode_config` of a collection makes the server refuse, in its own words.
+//! Refusals caused by a collection's `strict_mode_config`, with Qdrant's messages.
 
 use std::time::Instant;
 
@@ -8,17 +8,17 @@ use super::answers::{Reply, error, set};
 use super::collection::Collection;
 use super::request::Asked;
 
-/// What of a request strict mode looks at.
+/// The properties of a request that strict mode checks.
 pub(crate) struct Wanted {
-    /// Whether it counts or searches exactly.
+    /// Whether it requests an exact count or search.
     pub(crate) exact: bool,
     /// Its `limit`.
     pub(crate) limit: Option<u64>,
-    /// What it costs of `read_rate_limit`: a read is 1, a point by its id 1 each.
+    /// Its cost in tokens of `read_rate_limit`: 1 per read, and 1 per point for retrieval by id.
     pub(crate) cost: usize,
 }
 
-/// The refusal, if the collection's strict mode is enabled and does not allow it.
+/// The refusal, if strict mode is enabled and does not allow the request.
 pub(crate) fn refuse(collection: &mut Collection, asked: &Asked, wanted: &Wanted) -> Option<Reply> {
     let strict = collection.config.get("strict_mode_config").filter(|strict| strict["enabled"] == true)?;
     let number = |key: &str| strict.get(key).and_then(Value::as_u64);
@@ -54,7 +54,8 @@ pub(crate) fn refuse(collection: &mut Collection, asked: &Asked, wanted: &Wanted
     })
 }
 
-/// Takes `cost` from the tokens that come back evenly over a minute; else what the server says, and after how many seconds to ask.
+/// Takes `cost` tokens; they are refilled evenly over a minute. If there are too few, returns the server's message
+/// and the seconds to wait.
 fn take(collection: &mut Collection, per_minute: u64, cost: f64) -> Option<(String, Option<u32>)> {
     let capacity = per_minute as f64;
     if cost > capacity {

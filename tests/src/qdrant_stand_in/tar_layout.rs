@@ -1,20 +1,20 @@
-//! Writes the headers of a tar whose members' bytes come from elsewhere: a list of pieces, not an archive.
+//! Builds a tar as a list of pieces, whose bytes come from elsewhere.
 
 use bytes::Bytes;
 use tar::{EntryType, Header};
 
 const BLOCK_BYTES: u64 = 512;
-/// The end of a tar: two blocks of zeros.
+/// The end of a tar: two zero blocks.
 pub(crate) const END_BYTES: u64 = 2 * BLOCK_BYTES;
 
-/// A run of bytes of the archive.
+/// A range of bytes of the archive.
 #[derive(Clone, Debug)]
 pub(crate) enum Piece {
-    /// These very bytes.
+    /// These bytes.
     Bytes(Bytes),
-    /// So many bytes of whatever the generator fills with.
+    /// This many bytes of the generator's filling.
     Fill(u64),
-    /// So many zeros.
+    /// This many zeros.
     Zeros(u64),
 }
 
@@ -27,7 +27,7 @@ impl Piece {
     }
 }
 
-/// What all pieces together take.
+/// The total size of all pieces.
 pub(crate) fn total(pieces: &[Piece]) -> u64 {
     pieces.iter().map(Piece::len).sum()
 }
@@ -37,7 +37,7 @@ pub(crate) fn file(pieces: &mut Vec<Piece>, path: &str, bytes: impl Into<Bytes>)
     member(pieces, path, vec![Piece::Bytes(bytes.into())]);
 }
 
-/// A member made of pieces, a nested tar for example.
+/// A member made of pieces, for example a nested tar.
 pub(crate) fn member(pieces: &mut Vec<Piece>, path: &str, body: Vec<Piece>) {
     let len = total(&body);
     pieces.push(header(path, len, EntryType::Regular, None));
@@ -45,12 +45,12 @@ pub(crate) fn member(pieces: &mut Vec<Piece>, path: &str, body: Vec<Piece>) {
     pad(pieces, len);
 }
 
-/// A GNU sparse member: `data` at its beginning, then a hole up to `real_size_bytes`.
+/// A GNU sparse member: `data` at the start, followed by a hole up to `real_size_bytes`.
 pub(crate) fn sparse_file(pieces: &mut Vec<Piece>, path: &str, data: &[u8], real_size_bytes: u64) {
     sparse_member(pieces, path, Piece::Bytes(Bytes::copy_from_slice(data)), real_size_bytes);
 }
 
-/// As [`sparse_file`], of a piece.
+/// Like [`sparse_file`], with a piece as data.
 pub(crate) fn sparse_member(pieces: &mut Vec<Piece>, path: &str, data: Piece, real_size_bytes: u64) {
     let len = data.len();
     pieces.push(header(path, len, EntryType::GNUSparse, Some(real_size_bytes)));
@@ -58,7 +58,7 @@ pub(crate) fn sparse_member(pieces: &mut Vec<Piece>, path: &str, data: Piece, re
     pad(pieces, len);
 }
 
-/// A directory; its path ends with a slash.
+/// A directory. Its path ends with a slash.
 pub(crate) fn directory(pieces: &mut Vec<Piece>, path: &str) {
     pieces.push(header(path, 0, EntryType::Directory, None));
 }
@@ -68,7 +68,7 @@ pub(crate) fn end(pieces: &mut Vec<Piece>) {
     pieces.push(Piece::Zeros(END_BYTES));
 }
 
-/// What a member of this length takes in the archive, its header included.
+/// The size of a member of this length in the archive, including its header.
 pub(crate) fn member_bytes(len: u64) -> u64 {
     BLOCK_BYTES + len.next_multiple_of(BLOCK_BYTES)
 }
@@ -82,7 +82,7 @@ fn pad(pieces: &mut Vec<Piece>, len: u64) {
 
 fn header(path: &str, len: u64, entry_type: EntryType, real_size_bytes: Option<u64>) -> Piece {
     let mut header = Header::new_gnu();
-    // Paths here are short and relative; one that is not would only leave the name empty.
+    // Paths here are short and relative. Any other path would only leave the name empty.
     let named = header.set_path(path);
     debug_assert!(named.is_ok(), "{path} does not fit a tar header");
     header.set_size(len);
@@ -95,7 +95,7 @@ fn header(path: &str, len: u64, entry_type: EntryType, real_size_bytes: Option<u
         gnu.set_real_size(real_size_bytes);
         gnu.sparse[0].set_offset(0);
         gnu.sparse[0].set_length(len);
-        // The writers of sparse archives close the map with an empty entry at the end of the file.
+        // Tools that write sparse archives end the map with an empty entry at the end of the file.
         gnu.sparse[1].set_offset(real_size_bytes);
         gnu.sparse[1].set_length(0);
     }

@@ -1,5 +1,5 @@
-//! `GET /telemetry`: which process this is, and the work on snapshots that is under way. Only what clients of backups ask for; the
-//! names and levels are those of Qdrant 1.18.3.
+//! `GET /telemetry`: the process and its snapshot operations in progress. Contains only what backup clients use, with
+//! the names and levels of Qdrant 1.18.3.
 
 use serde_json::{Value, json};
 

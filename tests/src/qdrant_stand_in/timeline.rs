@@ -1,12 +1,12 @@
-//! What changes in a collection without a client's doing: transfers, resharding, replicas that die and recover. It happens after
-//! so many polls of `GET /collections/{c}/cluster`, whichever node they ask, or once something else has happened.
+//! Changes in a collection that no client requests: transfers, resharding, replicas that die and recover. A change
+//! happens after a number of polls of `GET /collections/{c}/cluster` on any node, or after another event.
 
 use super::change::{Change, Resharding, Transfer, When};
 use super::collection::Collection;
 use super::shard::Replica;
 
 impl Collection {
-    /// Lets that happen then.
+    /// Schedules a change.
     pub fn schedule(&mut self, when: When, change: Change) {
         if when == When::Polls(0) {
             self.apply(change);
@@ -15,36 +15,36 @@ impl Collection {
         }
     }
 
-    /// A transfer is under way, for so many polls; then it is done.
+    /// A transfer is in progress for this many polls, then it is done.
     pub fn transfer_for_polls(&mut self, transfer: Transfer, polls: u32) {
         self.schedule(When::Polls(0), Change::Begins(transfer.clone()));
         self.schedule(When::Polls(polls), Change::Done(transfer));
     }
 
-    /// A resharding is under way, for so many polls; the shards stay as they are.
+    /// A resharding is in progress for this many polls. The shards do not change.
     pub fn resharding_for_polls(&mut self, resharding: Resharding, polls: u32) {
         self.schedule(When::Polls(0), Change::Resharding(resharding));
         self.schedule(When::Polls(polls), Change::ReshardingDone);
     }
 
-    /// The shard moves from one node to the other then, all at once.
+    /// At that time the shard moves from one node to the other in one step.
     pub fn move_shard_when(&mut self, when: When, shard: u32, from: usize, to: usize) {
         self.schedule(when, Change::Done(Transfer::moving(shard, from, to)));
     }
 
-    /// The state of one replica; one that is not there is made.
+    /// Sets the state of a replica, or adds a replica.
     pub fn set_replica_state(&mut self, shard: u32, node: usize, state: &str) {
         self.apply(Change::Replica(shard, node, state.to_owned()));
     }
 
-    /// Puts the shard onto exactly these nodes, each with an active replica.
+    /// Places the shard on exactly these nodes, each with an active replica.
     pub fn place_shard(&mut self, shard: u32, nodes: &[usize]) {
         if let Some(shard) = self.shard_mut(shard) {
             shard.replicas = nodes.iter().map(|node| Replica::active(*node)).collect();
         }
     }
 
-    /// One poll more.
+    /// Counts one poll.
     pub(crate) fn polled(&mut self) {
         let timeline = std::mem::take(&mut self.timeline);
         for (when, change) in timeline {

@@ -1,4 +1,4 @@
-//! Certificates made on the spot, or given: a server's, its authority's, and those of clients.
+//! Certificates, generated or given: for the server, its authority and clients.
 
 use std::io;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, crypto::ring, version};
 use tokio_rustls::TlsAcceptor;
 
-/// How a stand-in speaks TLS.
+/// The TLS settings of a stand-in.
 #[derive(Clone, Debug)]
 pub struct TlsSetup {
     names: Vec<String>,
@@ -26,7 +26,7 @@ pub struct TlsSetup {
 }
 
 impl TlsSetup {
-    /// A certificate for `127.0.0.1` and `localhost` of a fresh authority.
+    /// A certificate for `127.0.0.1` and `localhost` from a new authority.
     pub fn of_authority() -> TlsSetup {
         TlsSetup {
             names: vec!["127.0.0.1".to_owned(), "localhost".to_owned()],
@@ -39,17 +39,17 @@ impl TlsSetup {
         }
     }
 
-    /// A certificate that is signed by itself and calls itself an authority's, as `openssl req -x509` makes it.
+    /// A self-signed certificate that is marked as an authority, as `openssl req -x509` creates it.
     pub fn self_signed() -> TlsSetup {
         TlsSetup { own_authority: true, ..TlsSetup::of_authority() }
     }
 
-    /// This certificate and its key, in PEM.
+    /// Uses this certificate and key, in PEM.
     pub fn given(certificate: &str, key: &str) -> TlsSetup {
         TlsSetup { given: Some((certificate.to_owned(), key.to_owned())), ..TlsSetup::of_authority() }
     }
 
-    /// For this host as well.
+    /// Adds this host.
     pub(crate) fn and_name(mut self, name: &str) -> TlsSetup {
         if !self.names.iter().any(|known| known == name) {
             self.names.push(name.to_owned());
@@ -57,27 +57,27 @@ impl TlsSetup {
         self
     }
 
-    /// For these hosts instead; none at all is possible.
+    /// Replaces the hosts by these, possibly none.
     pub fn names(self, names: &[&str]) -> TlsSetup {
         TlsSetup { names: names.iter().map(|name| (*name).to_owned()).collect(), ..self }
     }
 
-    /// With this common name.
+    /// Sets the common name.
     pub fn common_name(self, name: &str) -> TlsSetup {
         TlsSetup { common_name: Some(name.to_owned()), ..self }
     }
 
-    /// Valid from the first day of one year to that of another.
+    /// Valid from January 1 of one year to January 1 of the other.
     pub fn years(self, from: i32, until: i32) -> TlsSetup {
         TlsSetup { years: (from, until), ..self }
     }
 
-    /// Clients have to show a certificate of an authority of the stand-in.
+    /// Clients must present a certificate from the stand-in's authority.
     pub fn wants_client_certificates(self) -> TlsSetup {
         TlsSetup { wants_client: true, ..self }
     }
 
-    /// Nothing newer than TLS 1.2.
+    /// At most TLS 1.2.
     pub fn only_tls12(self) -> TlsSetup {
         TlsSetup { only_tls12: true, ..self }
     }
@@ -103,7 +103,7 @@ pub struct ClientIdentity {
     pub key: String,
 }
 
-/// What a TLS server needs, and what its clients do.
+/// What a TLS server and its clients need.
 #[derive(Clone)]
 pub(crate) struct Tls {
     pub(crate) acceptor: TlsAcceptor,
@@ -111,7 +111,7 @@ pub(crate) struct Tls {
     pub(crate) client: Option<ClientIdentity>,
 }
 
-/// An authority with a name of its own.
+/// An authority with a unique name.
 fn authority(name: &str) -> io::Result<CertifiedIssuer<'static, KeyPair>> {
     let mut params = CertificateParams::new(Vec::new()).map_err(io::Error::other)?;
     params.distinguished_name = DistinguishedName::new();
@@ -149,7 +149,7 @@ impl Tls {
     }
 }
 
-/// The server's certificate, its key, and the certificate that clients have to trust.
+/// The server's certificate, its key, and the certificate that clients must trust.
 fn server_certificate(
     setup: &TlsSetup,
 ) -> io::Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>, String)> {

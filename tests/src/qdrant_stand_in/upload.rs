@@ -1,5 +1,5 @@
-//! `POST /collections/{c}/snapshots/upload`: the file is kept first, then looked into, then restored. What is uploaded for a single
-//! shard arrives here as well.
+//! `POST /collections/{c}/snapshots/upload`: the file is stored first, then checked, then restored. Uploads of shard
+//! snapshots arrive here too.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -36,7 +36,7 @@ pub(crate) async fn upload(core: &Arc<Core>, asked: &Asked, body: Incoming) -> R
             "Query deserialize error: unknown variant, expected one of `no_sync`, `snapshot`, `replica`";
         return error(400, message, asked.started);
     };
-    // Of a shard's upload the server does not look at it before it compares.
+    // For a shard upload, the server does not validate the checksum's format first.
     if let Some(malformed) = wanted.filter(|checksum| !of_shard && !is_sha256(checksum)) {
         drain(core, asked.log_number, body).await;
         return malformed_checksum(malformed);
@@ -53,7 +53,7 @@ pub(crate) async fn upload(core: &Arc<Core>, asked: &Asked, body: Incoming) -> R
 
     let sha256 = content.sha256();
     if let Some(wanted) = wanted.filter(|wanted| !wanted.eq_ignore_ascii_case(&sha256)) {
-        // The real server mixes up the words as well.
+        // The real server also swaps the two values.
         let message = format!("Checksum mismatch: expected {sha256}, actual {wanted}");
         return error(400, &message, asked.started);
     }
@@ -91,7 +91,7 @@ pub(crate) async fn upload(core: &Arc<Core>, asked: &Asked, body: Incoming) -> R
     target.restore(core, content, &asked.effects, asked.started).await
 }
 
-/// What an upload is to be restored into.
+/// What an upload is restored into.
 enum Target {
     Collection { name: String, file_name: String, priority: Priority },
     Shard(shard_upload::Target),
@@ -115,7 +115,7 @@ impl Target {
     }
 }
 
-/// The file stays in any case.
+/// The file is kept in any case.
 async fn keep_and_restore(
     core: &Arc<Core>,
     (collection, file_name, priority): (&str, &str, Priority),
@@ -155,7 +155,7 @@ async fn keep_and_restore(
     ok(&Value::Bool(true), started)
 }
 
-/// Takes in the field `snapshot`, hashing it on the way into a file without a name.
+/// Receives the field `snapshot` into an unlinked file and computes its hash.
 async fn receive(multipart: &mut Multipart, asked: &Asked) -> Result<(String, Content), Reply> {
     let cut = || text(400, "Multipart stream is incomplete");
     let storage = |_: io::Error| text(500, "An error occurred processing field: snapshot");
@@ -186,12 +186,12 @@ async fn receive(multipart: &mut Multipart, asked: &Asked) -> Result<(String, Co
     }
     let sha256 = hex::encode(hasher.finalize());
     let file_name = part.file_name.filter(|name| !name.is_empty());
-    // A file that comes without a name gets one that is no one else's.
+    // A file without a name gets a unique one.
     let file_name = file_name.unwrap_or_else(|| format!("{}.snapshot", &sha256[..32]));
     Ok((file_name, Content::file(file, len, sha256)))
 }
 
-/// Only vectors and shard number are compared with a collection that is there.
+/// Only vectors and shard number are compared with an existing collection.
 fn mismatch(existing: &Collection, origin: &Origin) -> Option<String> {
     let (ours, theirs) = (&existing.config["params"], &origin.config["params"]);
     let differs =
@@ -204,7 +204,8 @@ fn mismatch(existing: &Collection, origin: &Origin) -> Option<String> {
     })
 }
 
-/// Puts the snapshot's shards in place on this node; those it lacks stay, or begin empty where a new collection has them.
+/// Replaces shards on this node by those of the snapshot. Missing shards stay as they are, or empty in a new
+/// collection.
 fn restore(
     state: &mut State,
     node: usize,
@@ -216,7 +217,7 @@ fn restore(
     let after = state.after_shard_upload;
     let collection = state.collections.entry(name.to_owned()).or_insert_with(|| {
         let mut created = origin.clone().into_collection(name, content.clone());
-        // A real server loses them as well: the create request has no field for them.
+        // A real server loses these parameters too, because the create request has no fields for them.
         if let Some(params) = created.config["params"].as_object_mut() {
             params.retain(|key, _| !key.starts_with("read_fan_out_"));
         }

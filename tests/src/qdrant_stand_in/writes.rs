@@ -1,4 +1,4 @@
-//! Writing and deleting points: what clients have written stands beside the points that are made up.
+//! Writing and deleting points. Points written by clients are stored next to the generated ones.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -78,7 +78,7 @@ fn done(asked: &Asked) -> Reply {
     ok(&json!({ "operation_id": 1, "status": status }), asked.started)
 }
 
-/// Qdrant's error for a vector, if there is one.
+/// Qdrant's error for an invalid vector.
 fn misfit(vector: &Value, params: &Value) -> Option<String> {
     let dense = &params["vectors"];
     let wrong = |vector: &Value, config: &Value| {
@@ -100,7 +100,7 @@ fn misfit(vector: &Value, params: &Value) -> Option<String> {
 }
 
 impl Collection {
-    /// Whether it has a point with this id.
+    /// Whether a point with this id exists.
     pub(crate) fn has_point(&self, id: &Value) -> bool {
         let made_up = || {
             let index = self.points.index_of(id);
@@ -112,7 +112,7 @@ impl Collection {
         written.map_or_else(made_up, Option::is_some)
     }
 
-    /// Has a client write this whole point. Snapshots have other bytes from then on.
+    /// Writes a whole point as a client. Later snapshots have different bytes.
     pub fn write_point(&mut self, point: Value) {
         if let Some(key) = Key::of(&point["id"]) {
             self.points.written.insert(key, Some(point));
@@ -120,7 +120,7 @@ impl Collection {
         }
     }
 
-    /// Has a client delete the point with this id.
+    /// Deletes the point with this id as a client.
     pub fn delete_point(&mut self, id: &Value) {
         if let Some(key) = Key::of(id) {
             self.points.written.insert(key, None);
@@ -128,19 +128,20 @@ impl Collection {
         }
     }
 
-    /// What a snapshot holds is known by its digest, so no two states of whichever collections may have the same.
+    /// The content of a snapshot is identified by its digest, so every state of any collection needs a unique digest.
     fn has_changed(&mut self) {
         static SEED: AtomicU64 = AtomicU64::new(1 << 32);
         self.content_is_stale = true;
         self.bulk.seed = SEED.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Every point, whole, in the order of ids.
+    /// All whole points, ordered by id.
     pub fn whole_points(&self) -> Vec<Value> {
         self.listed(0..self.points_count(), None, usize::MAX, |_| true)
     }
 
-    /// So many points from this id on in the order of ids, of those that are made up only these, as far as the filter lets them through.
+    /// At most `most` points from this id on, ordered by id, that pass the filter. Of the generated points, only
+    /// those in these ranges.
     pub(crate) fn listed(
         &self,
         made_up: impl Iterator<Item = u64>,
@@ -166,7 +167,7 @@ impl Collection {
         whole.filter(|point| filter(point)).take(most).collect()
     }
 
-    /// The point with this id, of those that are made up only where it can be read.
+    /// The point with this id. A generated point only if it is readable.
     pub(crate) fn point(&self, id: &Value, can_be_read: impl Fn(u64) -> bool) -> Option<Value> {
         match self.points.written.get(&Key::of(id)?) {
             Some(written) => written.clone(),
@@ -177,7 +178,7 @@ impl Collection {
         }
     }
 
-    /// By how many points more there are than those made up ones that can be read.
+    /// The difference between all existing points and the readable generated ones.
     pub(crate) fn written_more(&self, can_be_read: impl Fn(u64) -> bool) -> i64 {
         let made_up = |key: &Key| self.points.index_of(&key.value()).is_some_and(&can_be_read);
         let more =

@@ -5,20 +5,20 @@ use serde_json::{Value, json};
 use super::Scale;
 use super::yaml::{Mapping, mapping, mappings, parse, text, unknown};
 
-/// With less, a busy machine could send an alert before the one that inhibits it has arrived.
+/// With a shorter wait, a busy machine could send an alert before the alert that inhibits it has arrived.
 const LEAST_WAIT_MILLISECONDS: u64 = 1_000;
 
-/// The configuration with every wait shortened, and every receiver's messages posted to `url`: the notification itself to
-/// `URL/RECEIVER`, and what the receiver's templates make of it to `URL/RECEIVER/text`.
+/// The configuration with all waits shortened and all receivers posting to `url`: the notification itself to
+/// `URL/RECEIVER`, and the text rendered from the receiver's templates to `URL/RECEIVER/text`.
 ///
 /// # Errors
-/// When the file has something that is not known here.
+/// When the file contains an unknown construct.
 pub fn alertmanager(file: &str, scale: Scale, url: &str) -> Result<String, String> {
     let mut scaled = Mapping::new();
     for (key, value) in parse(file)? {
         let value = match key.as_str() {
             "global" => {
-                // How mail is sent, which does not happen here.
+                // The mail settings are not used here.
                 if let Some(key) = mapping("global", value)?.keys().find(|key| !key.starts_with("smtp_")) {
                     return unknown("global", key);
                 }
@@ -91,7 +91,7 @@ fn receiver(mut receiver: Mapping, url: &str) -> Result<Value, String> {
     Ok(json!({ "name": name, "webhook_configs": webhooks, "slack_configs": texts }))
 }
 
-/// Besides mail, only the Slack receiver posts rendered templates; these are the templates of the mail.
+/// Besides mail, only the Slack receiver renders templates, so it posts the mail's templates here.
 fn as_text(name: &str, mail: &Mapping, url: &str) -> Result<Value, String> {
     let headers = mapping("headers", mail.get("headers").cloned().unwrap_or_default())?;
     let (Some(subject), 1, Some(text)) = (headers.get("Subject"), headers.len(), mail.get("text")) else {

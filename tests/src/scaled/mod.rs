@@ -1,7 +1,7 @@
-//! The shipped alerting files with every length of time divided by one number, so that a test of hours takes seconds.
+//! The shipped alerting files with all durations divided by one number, so that a test of hours takes seconds.
 //!
-//! Only times and the addresses of messages change. Anything in a shipped file that is not known here is an error, so that the tests
-//! never use other rules than those that are shipped.
+//! Only durations and the addresses of receivers change. An unknown construct in a shipped file is an error, so that
+//! the tests never use other rules than the shipped ones.
 
 mod alertmanager;
 mod promql;
@@ -11,20 +11,20 @@ mod yaml;
 pub use alertmanager::alertmanager;
 pub use rules::rules;
 
-/// By how much time is shortened.
+/// The factor by which durations are shortened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Scale(pub u64);
 
 impl Scale {
-    /// A duration in Prometheus' notation, of one unit, shortened.
+    /// Shortens a duration in Prometheus' notation with a single unit.
     ///
     /// # Errors
-    /// When it is none, or less than a millisecond would be left.
+    /// When it is not a duration, or would be shorter than a millisecond.
     pub fn duration(self, text: &str) -> Result<String, String> {
         self.milliseconds(text).map(written)
     }
 
-    /// As [`Scale::duration`], and at least `least` milliseconds unless it is no time at all.
+    /// Like [`Scale::duration`], and at least `least` milliseconds unless it is zero.
     fn duration_of_at_least(self, least: u64, text: &str) -> Result<String, String> {
         self.milliseconds(text).map(|scaled| written(if scaled == 0 { 0 } else { scaled.max(least) }))
     }
@@ -76,7 +76,7 @@ mod tests {
         assert!(Scale(100_000).duration("1s").is_err());
     }
 
-    /// The shipped files go through, so a new construct in them is noticed here first.
+    /// Checks that the shipped files can be scaled, so a new construct in them is reported here first.
     #[test]
     fn the_shipped_files_are_understood() {
         let shipped = |path: &str| {

@@ -1,14 +1,14 @@
-//! Expressions: ranges, thresholds in seconds and metrics that are lengths of time become shorter. Points in time stay.
+//! PromQL expressions: shortens ranges, thresholds in seconds and metrics that are durations. Timestamps stay.
 
 use super::Scale;
 
-/// The metric whose value is a length of time.
+/// The metric whose value is a duration.
 const LENGTH: &str = "qdrant_backup_schedule_interval_seconds";
 
-/// Thresholds that are seconds.
+/// Thresholds in seconds.
 const SECONDS: &[&str] = &["300", "600", "1800", "604800"];
 
-/// Numbers that are not lengths of time, and the second by which two records of one backup's time may differ.
+/// Numbers that are not durations, and the one second by which two records of a backup's time may differ.
 const FACTORS: &[&str] = &["0", "1", "2", "0.25", "0.5", "1.2"];
 
 /// Functions, operators and labels.
@@ -36,7 +36,7 @@ const WORDS: &[&str] = &[
     "without",
 ];
 
-/// The expression with every length of time divided.
+/// The expression with all durations divided.
 pub(super) fn scaled(expr: &str, scale: Scale) -> Result<String, String> {
     let mut out = String::new();
     let mut rest = expr;
@@ -83,7 +83,7 @@ fn known(word: &str) -> Result<(), String> {
     let is_length = word.ends_with("_seconds") && !word.ends_with("_timestamp_seconds");
     match word {
         _ if WORDS.contains(&word) => Ok(()),
-        // What a rule has recorded is made of what was shortened already.
+        // Recorded series are computed from values that are already shortened.
         _ if word.starts_with("qdrant_backup:") => Ok(()),
         _ if word.starts_with("qdrant_backup_") && !is_length => Ok(()),
         _ => Err(format!("{word} is not known here; is it a length of time?")),
@@ -96,12 +96,12 @@ fn number(text: &str, scale: Scale) -> Result<String, String> {
     }
     match text.parse::<f64>() {
         Ok(seconds) if SECONDS.contains(&text) => Ok(format!("{:?}", seconds / scale.0 as f64)),
-        Ok(_) | Err(_) => Err(format!("nobody said whether {text} is a length of time")),
+        Ok(_) | Err(_) => Err(format!("it is unknown whether {text} is a duration")),
     }
 }
 
-/// Puts the selector of [`LENGTH`] that `rest` begins with to `out`, divided; with the call around it when it has a range.
-/// Gives what follows.
+/// Appends the selector of [`LENGTH`] at the start of `rest` to `out`, divided; if it has a range, with the call
+/// around it. Returns the rest.
 fn divided<'a>(rest: &'a str, out: &mut String, scale: Scale) -> Result<&'a str, String> {
     const CALL: &str = "last_over_time(";
     let mut end = LENGTH.len();
@@ -115,7 +115,7 @@ fn divided<'a>(rest: &'a str, out: &mut String, scale: Scale) -> Result<&'a str,
     };
     let (range, after) = range.split_once("])").ok_or("a range of lengths is no call's only argument")?;
     if !out.ends_with(CALL) {
-        return Err(format!("a range of {LENGTH} stands in no {CALL}…)"));
+        return Err(format!("a range of {LENGTH} is not in {CALL}…)"));
     }
     out.truncate(out.len() - CALL.len());
     out.push_str(&format!("({CALL}{selector}[{}]) / {})", scale.duration(range)?, scale.0));

@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 use super::yaml::{Mapping, mappings, parse, text, unknown};
 use super::{Scale, promql};
 
-/// The rules with every length of time shortened. Labels and annotations stay as they are.
+/// The rules with all durations shortened. Labels and annotations stay as they are.
 ///
 /// # Errors
-/// When the file has something that is not known here.
+/// When the file contains an unknown construct.
 pub fn rules(file: &str, scale: Scale) -> Result<String, String> {
     let mut scaled = Vec::new();
     for (key, value) in parse(file)? {
@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn times_change_and_nothing_else() {
-        // `x` is no metric that is known.
+        // `x` is not a known metric.
         let file = FILE.replace("x[1h]", "up[1h] > 0");
         let scaled: Value = serde_json::from_str(&rules(&file, Scale(60)).unwrap()).unwrap();
         assert_eq!(

@@ -1,12 +1,11 @@
-//! YAML as JSON values, which are YAML again when they are written.
+//! YAML as JSON values, which are valid YAML when written.
 
 use qdrant_backup_shared::config_file::tree::{self, Node};
 use serde_json::{Map, Value};
 
-/// A mapping.
 pub(super) type Mapping = Map<String, Value>;
 
-/// Reads a document.
+/// Parses a document.
 pub(super) fn parse(text: &str) -> Result<Mapping, String> {
     let (root, findings) = tree::parse(text);
     if let Some((line, message)) = findings.first() {
@@ -43,7 +42,7 @@ fn value(node: Node) -> Result<Value, String> {
     })
 }
 
-/// What must be a mapping.
+/// The value as a mapping, or an error.
 pub(super) fn mapping(what: &str, value: Value) -> Result<Mapping, String> {
     match value {
         Value::Object(map) => Ok(map),
@@ -51,7 +50,7 @@ pub(super) fn mapping(what: &str, value: Value) -> Result<Mapping, String> {
     }
 }
 
-/// What must be a list of mappings.
+/// The value as a list of mappings, or an error.
 pub(super) fn mappings(what: &str, value: Value) -> Result<Vec<Mapping>, String> {
     match value {
         Value::Array(items) => items.into_iter().map(|item| mapping(what, item)).collect(),
@@ -59,12 +58,12 @@ pub(super) fn mappings(what: &str, value: Value) -> Result<Vec<Mapping>, String>
     }
 }
 
-/// What must be text.
+/// The value as text, or an error.
 pub(super) fn text(what: &str, value: &Value) -> Result<String, String> {
     value.as_str().map(str::to_owned).ok_or_else(|| format!("{what} is no text but {value}"))
 }
 
-/// The error of a key that nobody knows here.
+/// The error for an unknown key.
 pub(super) fn unknown<T>(what: &str, key: &str) -> Result<T, String> {
-    Err(format!("{what} has {key}, and nobody said what becomes of it in a test"))
+    Err(format!("{what} has the unknown key {key}"))
 }

@@ -1,4 +1,4 @@
-//! What happens at a turn of a soak.
+//! What one turn of a soak does.
 
 use qdrant_backup_shared::scratch_name::is_scratch;
 
@@ -6,11 +6,11 @@ use reqwest::Method;
 
 use super::{SKEW, Soak};
 
-/// Longer than a real server takes for a small collection.
+/// Longer than a real server needs for a small collection.
 const AT_WORK: std::time::Duration = std::time::Duration::from_secs(3);
 
 impl Soak {
-    /// Does something by chance.
+    /// Does one random action.
     pub(super) fn act(&mut self) {
         match self.random.below(24) {
             0..=3 => self.collections.write(&self.nodes, &mut self.random),
@@ -31,14 +31,14 @@ impl Soak {
         }
     }
 
-    /// Drills, if there is something to drill.
+    /// Runs a drill if there is a backup.
     fn drill(&mut self) {
         if !self.ledger.known().is_empty() {
             self.somehow(&["drill", "--on-source", SKEW], &[0]);
         }
     }
 
-    /// Restores a backup whose points are known into a collection of its own.
+    /// Restores a backup with known points into a new collection.
     fn restore_beside(&mut self) {
         let known = self.ledger.known();
         if known.is_empty() {
@@ -61,14 +61,14 @@ impl Soak {
         self.drop_beside();
     }
 
-    /// Waits for a real server to end an upload that nobody waits for any more.
+    /// Waits for a real server to finish an upload whose client is gone.
     fn let_it_end(&self) {
         if self.stand_in.is_none() {
             std::thread::sleep(AT_WORK);
         }
     }
 
-    /// Drops the collection beside.
+    /// Drops the scratch collection.
     pub(super) fn drop_beside(&self) {
         let beside = self.collections.beside();
         if self.nodes.collections().contains(&beside) {
@@ -76,7 +76,7 @@ impl Soak {
         }
     }
 
-    /// Restores the newest backup over its collection, which is backed up before.
+    /// Restores the newest backup over its collection, after backing the collection up.
     fn restore_over(&mut self) {
         let collection = self.random.pick(&self.collections.names()).clone();
         let Some(newest) = self.place.ids(&collection).pop() else { return };
@@ -94,17 +94,17 @@ impl Soak {
         self.mend(&collection, &newest);
     }
 
-    /// What a restore over a collection left half done, the next one makes whole.
+    /// Repeats the restore if an interrupted one left the collection incomplete.
     fn mend(&mut self, collection: &str, backup: &str) {
         let there = self.nodes.collections().iter().any(|name| name == collection);
         let whole = there && !self.nodes.points(0, collection).is_empty();
         if !whole {
-            // An upload whose answer was lost may still be under way.
+            // An upload whose answer was lost may still be running.
             self.plainly(&["restore", "-c", collection, "--backup", backup, "--force", SKEW], 0);
         }
     }
 
-    /// Compares the newest backup with its collection, and brings back what is missing.
+    /// Compares the newest backup with its collection and restores missing points.
     fn bring_points_back(&mut self) {
         let collection = self.random.pick(&self.collections.names()).clone();
         let Some(id) = self.place.ids(&collection).pop() else { return };
@@ -118,12 +118,15 @@ impl Soak {
         let restore = ["restore", "--points", "-c", &collection, "--on-source", "--missing", "--changed"];
         if self.somehow(&restore, &[0]).is_some() {
             let now = self.nodes.points(0, &collection);
-            assert!(expected.iter().all(|point| now.contains(point)), "a point of {collection} is not back");
+            assert!(
+                expected.iter().all(|point| now.contains(point)),
+                "a point of {collection} was not restored"
+            );
             self.tally.count("restores of points that were right");
         }
     }
 
-    /// Imports archives that have lost their manifest, or else a backup that was exported.
+    /// Imports archives without a manifest, or a backup that was exported before.
     fn import(&mut self) {
         let orphans = self.place.catalog().orphans;
         if let Some(orphan) = orphans.first() {
@@ -148,18 +151,18 @@ impl Soak {
         {
             self.ledger.take_down_imported(&self.place, &collection);
         }
-        // It may not have come to be.
+        // The collection may not exist.
         drop(std::fs::remove_file(&file));
     }
 
-    /// Lets go of everything of a collection that is gone.
+    /// Deletes all backups of a deleted collection.
     fn retire(&mut self) {
         let there = self.collections.names();
         let gone = |name: &String| !there.contains(name) && !is_scratch(name);
         let backed_up: Vec<String> =
             self.place.catalog().collections.keys().map(ToString::to_string).collect();
         let Some(name) = backed_up.into_iter().find(gone) else { return };
-        // Half of them may be gone when it is killed; that is what was asked for.
+        // If the run is killed, only half of them may be deleted. They all count as deleted.
         self.ledger.forget(&name);
         if self.somehow(&["prune", "--retire", &name, "--yes"], &[0]).is_some() {
             self.tally.count("collections retired");

@@ -1,4 +1,4 @@
-//! The collections of a soak: they appear, are written to, and vanish.
+//! The collections of a soak: they are created, written to and dropped.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -9,13 +9,13 @@ use serde_json::{Value, json};
 use crate::nodes::Nodes;
 use crate::random::Random;
 
-/// Never fewer, and never more.
+/// The minimum and the maximum number of collections.
 const FEWEST: usize = 2;
 const MOST: usize = 5;
-/// The names that collections take turns with.
+/// The names that collections reuse.
 const NAMES: u64 = 8;
 
-/// Those that are there.
+/// The collections that exist now.
 pub struct Collections {
     stem: String,
     next_point: u64,
@@ -23,29 +23,29 @@ pub struct Collections {
 }
 
 impl Collections {
-    /// None yet.
+    /// No collections yet.
     pub fn none() -> Self {
         static COUNTER: AtomicU32 = AtomicU32::new(0);
         let stem = format!("qb-soak-{}-{}-", std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed));
         Self { stem, next_point: 1, there: BTreeSet::new() }
     }
 
-    /// What all names begin with.
+    /// The common prefix of all names.
     pub fn stem(&self) -> &str {
         &self.stem
     }
 
-    /// A name to restore to, that of no collection.
+    /// A name to restore to, which no collection has.
     pub fn beside(&self) -> String {
         format!("{}restored", self.stem.replace("soak", "beside"))
     }
 
-    /// The names.
+    /// The names of all collections.
     pub fn names(&self) -> Vec<String> {
         self.there.iter().cloned().collect()
     }
 
-    /// One more appears, if there are not too many. Its name may have been another's before.
+    /// Creates a collection unless there are too many. Its name may have been used before.
     pub fn make(&mut self, nodes: &Nodes, random: &mut Random) {
         if self.there.len() >= MOST {
             return;
@@ -60,7 +60,7 @@ impl Collections {
         self.write_to(nodes, &name, 20 + random.below(40));
     }
 
-    /// One vanishes, if there are enough.
+    /// Drops a collection if there are enough.
     pub fn drop_one(&mut self, nodes: &Nodes, random: &mut Random) {
         if self.there.len() > FEWEST {
             let name = random.pick(&self.names()).clone();
@@ -69,12 +69,12 @@ impl Collections {
         }
     }
 
-    /// Points are written to one, and a few deleted.
+    /// Writes points to one collection and deletes a few.
     pub fn write(&mut self, nodes: &Nodes, random: &mut Random) {
         let name = random.pick(&self.names()).clone();
         self.write_to(nodes, &name, 1 + random.below(30));
         let ids: Vec<Value> = nodes.points(0, &name).iter().map(|point| point["id"].clone()).collect();
-        // So that none grows without end.
+        // Limits the size of each collection.
         let delete: Vec<&Value> = ids.iter().step_by(if ids.len() > 150 { 2 } else { 9 }).collect();
         let body = json!({ "points": delete });
         nodes.ask(0, Method::POST, &format!("/collections/{name}/points/delete?wait=true"), Some(&body));
@@ -88,7 +88,7 @@ impl Collections {
         nodes.ask(0, Method::PUT, &format!("/collections/{name}/points?wait=true"), Some(&body));
     }
 
-    /// Every snapshot of them on the server, as `collection: name`.
+    /// Every snapshot of these collections on the server, as `collection: name`.
     pub fn snapshots(&self, nodes: &Nodes) -> Vec<String> {
         let of = |name: &String| {
             let list = nodes.snapshots(0, &format!("/collections/{name}"));
@@ -102,13 +102,13 @@ impl Collections {
         self.there.iter().map(|name| (name.clone(), nodes.points(0, name))).collect()
     }
 
-    /// Collections that the soak has not made, and that bear its names.
+    /// Collections with the soak's prefix that the soak did not create.
     pub fn strangers(&self, nodes: &Nodes) -> Vec<String> {
         let ours = |name: &String| name.starts_with(&self.stem) || *name == self.beside();
         nodes.collections().into_iter().filter(|name| ours(name) && !self.there.contains(name)).collect()
     }
 
-    /// Removes what is left on a real server.
+    /// Removes the leftovers from a real server.
     pub fn remove_all(&self, nodes: &Nodes) {
         let strangers = self.strangers(nodes);
         for name in self.there.iter().chain(&strangers) {

@@ -1,4 +1,4 @@
-//! What was reported as backed up, with the points that it holds: none of it may go but by retention.
+//! Every backup reported as good, with its points. Only retention may remove one.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +9,10 @@ use serde_json::Value;
 
 use crate::place::Place;
 
-/// So many of the newest backups of each collection are kept.
+/// How many of the newest backups of each collection are kept.
 pub const KEPT: usize = 3;
 
-/// Every backup that was reported and has not been let go.
+/// Every reported backup that has not been deleted on purpose.
 #[derive(Default)]
 pub struct Ledger {
     expected: BTreeMap<(String, String), Reported>,
@@ -21,18 +21,18 @@ pub struct Ledger {
 
 struct Reported {
     started_at: DateTime<Utc>,
-    /// The points that it holds, where they are known.
+    /// Its points, if known.
     points: Option<Vec<Value>>,
 }
 
 impl Ledger {
-    /// How many backups were reported in all.
+    /// How many backups were reported in total.
     pub fn reported(&self) -> u64 {
         self.reported
     }
 
-    /// Takes down what the status reports after a run. The points of all collections were these before it, and nobody else wrote
-    /// meanwhile.
+    /// Records the backups that the status reports after a run. `points` are the points of all collections before the
+    /// run; no other client wrote during it.
     pub fn take_down(&mut self, place: &Place, points: &BTreeMap<String, Vec<Value>>) {
         let status = place.status();
         for (name, collection) in &status.collections {
@@ -44,7 +44,7 @@ impl Ledger {
             let Some(points) = points.get(&key.0).filter(|_| !self.expected.contains_key(&key)) else {
                 continue;
             };
-            // A backup of before may have been let go meanwhile, and is no news.
+            // An older backup may have been pruned in the meantime; it is not new.
             let backups = place.backups(&key.0);
             if let Some(backup) = backups.iter().find(|backup| backup.backup_id == *id) {
                 let reported = Reported { started_at: backup.started_at, points: Some(points.clone()) };
@@ -54,7 +54,7 @@ impl Ledger {
         }
     }
 
-    /// Takes down what is in the directory now: an import.
+    /// Records what is in the directory now, after an import.
     pub fn take_down_imported(&mut self, place: &Place, collection: &str) {
         for backup in place.backups(collection) {
             self.expected.entry((collection.to_owned(), backup.backup_id.to_string())).or_insert_with(|| {
@@ -64,23 +64,24 @@ impl Ledger {
         }
     }
 
-    /// Everything of a collection was let go on purpose.
+    /// Every backup of a collection was deleted on purpose.
     pub fn forget(&mut self, collection: &str) {
         self.expected.retain(|(name, _), _| name != collection);
     }
 
-    /// The points of a backup, where they are known.
+    /// The points of a backup, if known.
     pub fn points(&self, collection: &str, id: &str) -> Option<&Vec<Value>> {
         self.expected.get(&(collection.to_owned(), id.to_owned()))?.points.as_ref()
     }
 
-    /// The backups of collections whose points are known.
+    /// The backups with known points.
     pub fn known(&self) -> Vec<(String, String)> {
         let known = self.expected.iter().filter(|(_, reported)| reported.points.is_some());
         known.map(|(key, _)| key.clone()).collect()
     }
 
-    /// Fails the test if a backup is missing that retention does not explain: enough good ones that started later are there.
+    /// Fails the test if a backup is missing and retention does not explain it. Retention explains it if enough good
+    /// backups that started later exist.
     #[track_caller]
     pub fn assert_nothing_lost(&mut self, place: &Place) {
         let catalog = place.catalog();
@@ -92,7 +93,7 @@ impl Ledger {
                 .flat_map(|(_, backups)| backups)
                 .filter(|backup| backup.condition() == Condition::Good)
                 .collect();
-            // An id is free again once its backup was pruned, so the start tells one backup from another.
+            // An id can be reused once its backup was pruned, so the start time identifies the backup.
             if good.iter().any(|backup| backup.started_at == reported.started_at) {
                 return true;
             }
@@ -107,10 +108,10 @@ impl Ledger {
         });
     }
 
-    /// Fails the test if retention, which has just been applied, left more than it keeps.
+    /// Fails the test if retention, which has just run, left more backups than it keeps.
     #[track_caller]
     pub fn assert_no_more_than_kept(&self, place: &Place, there: &[String]) {
-        // Of those that are gone it takes nothing.
+        // Retention does not touch the backups of deleted collections.
         let catalog = place.catalog();
         for (name, backups) in
             catalog.collections.iter().filter(|(name, _)| there.contains(&name.to_string()))

@@ -1,6 +1,6 @@
-//! A long time of everything at once, in one directory: backups, prunes, restores and drills of collections that come and
-//! go, through a proxy that spoils requests, killed at any moment, while the exporter is scraped. In the end nothing that was
-//! reported as backed up may be missing, but for what retention took.
+//! A long test of everything at once in one directory. Backups, prunes, restores and drills run while collections
+//! come and go, through a proxy that makes requests fail. Runs are killed at any moment, and the exporter is scraped
+//! all the time. At the end no backup that was reported may be missing, except those that retention deleted.
 
 mod actions;
 mod collections;
@@ -24,17 +24,17 @@ use self::collections::Collections;
 use self::ledger::{KEPT, Ledger};
 use self::watch::Watch;
 
-/// Time-outs short enough that much happens in a minute.
+/// Timeouts short enough that a minute contains many runs.
 const CONFIGURATION: &str = "qdrant:\n  retries: 1\n  wait_for_server: 0s\n  cluster_timeout: 4s\n  connect_timeout: 4s\n  stall_timeout: 4s\n  request_timeout: 10s\n  create_timeout: 20s\n  count_timeout: 10s\nrestore:\n  settle_timeout: 10s\n";
-/// How long what was asked for without an answer may still come.
+/// How long the effect of a request without an answer may still be pending.
 const LATE: Duration = Duration::from_secs(21);
 
-/// Imported archives do not say which version they are from.
+/// Imported archives do not record the server's version.
 const SKEW: &str = "--allow-version-skew";
 
-/// Everything that a soak is about.
+/// The state of a soak.
 struct Soak {
-    /// The stand-in, unless there is a real server.
+    /// The stand-in; None with a real server.
     stand_in: Option<StandIn>,
     nodes: Nodes,
     proxy: Proxy,
@@ -43,18 +43,18 @@ struct Soak {
     collections: Collections,
     ledger: Ledger,
     tally: Tally,
-    /// The names of snapshots that nobody has to know any more.
+    /// Snapshots that the program no longer has to record.
     given_up: BTreeSet<String>,
-    /// The last runs, with what each said and left on record.
+    /// The last runs: each with its log and what was on record after it.
     trail: VecDeque<String>,
-    /// How many times something was done.
+    /// The number of actions so far.
     turn: u64,
 }
 
-/// Soaks for so long, from that seed.
+/// Runs a soak of this length with this seed.
 ///
 /// # Panics
-/// When a promise is broken. What happened before is printed.
+/// When a check fails. The runs before it are printed.
 pub fn soak(length: Duration, seed: u64) {
     println!("a soak of {length:?}, QDRANT_BACKUP_TEST_SEED={seed}");
     let mut soak = Soak::new(seed);
@@ -86,7 +86,7 @@ impl Soak {
         let (nodes, proxy) = (Nodes::at(&urls), Proxy::before(&urls));
         let place = Place::new(&proxy.url());
         let collections = Collections::none();
-        // Others may have collections on a real server.
+        // A real server may have other collections.
         let stem = collections.stem();
         place.configure(&format!(
             "{CONFIGURATION}retention:\n  keep_last: {KEPT}\nbackup:\n  include: [\"{stem}*\"]\n"
@@ -108,12 +108,12 @@ impl Soak {
         for _ in 0..3 {
             soak.collections.make(&soak.nodes, &mut soak.random);
         }
-        // From now on there is a status, whenever a run is killed.
+        // From now on a status exists, even if a run is killed.
         soak.plainly(&["backup"], 0);
         soak
     }
 
-    /// Everything without a fault, until nothing is left to do; then the whole account.
+    /// Runs every operation without faults to clean up, then checks everything.
     fn settle(&mut self) {
         println!("settling");
         self.drop_beside();
@@ -129,16 +129,16 @@ impl Soak {
         self.ledger.assert_nothing_lost(&self.place);
         self.ledger.assert_no_more_than_kept(&self.place, &self.collections.names());
         assert_eq!(self.place.temporary(), Vec::<String>::new());
-        // What is of collections that are gone lies where nothing reaches it, and stays on record.
+        // Snapshots of deleted collections cannot be reached over the API and stay on record.
         let known = Known::by(&self.place.status()).of(&self.collections.names());
-        assert_eq!(known, Vec::<String>::new(), "on record, though everything was cleaned");
+        assert_eq!(known, Vec::<String>::new(), "still on record after the cleanup");
         let mut left = self.collections.snapshots(&self.nodes);
         left.retain(|snapshot| !self.was_given_up(snapshot));
-        assert_eq!(left, Vec::<String>::new(), "snapshots are left on the server");
+        assert_eq!(left, Vec::<String>::new(), "snapshots were left on the server");
         assert_eq!(
             self.collections.strangers(&self.nodes),
             Vec::<String>::new(),
-            "collections are left on the server"
+            "collections were left on the server"
         );
         println!("{proven} backups proven, {} reported in all", self.ledger.reported());
         self.tally.add("backups reported", self.ledger.reported());
@@ -155,7 +155,7 @@ impl Drop for Soak {
     }
 }
 
-/// Beside the collections there are as few files as ever.
+/// The directory contains only the collections' folders and a few other files.
 fn assert_only_known_files(directory: &Path) {
     let names: Vec<String> = std::fs::read_dir(directory)
         .expect("a directory")

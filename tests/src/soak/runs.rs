@@ -1,4 +1,4 @@
-//! One run of the program in a soak: as it is, with a request spoiled, or ended by a signal.
+//! One run of the program in a soak: undisturbed, with a faulty request, or killed by a signal.
 
 use std::thread;
 use std::time::Duration;
@@ -11,18 +11,18 @@ use crate::place::Ran;
 use crate::proxy::{Fault, What};
 use crate::running::Running;
 
-/// Longer than a run takes that waits for everything it may wait for.
+/// Longer than any run, including all its waits.
 const LONGEST: Duration = Duration::from_secs(200);
-/// So many runs are told of when something was lost.
+/// How many recent runs to print when a backup was lost.
 const TRAIL: usize = 400;
-/// So long a fault lasts that does not end by itself.
+/// How long a fault lasts that does not end on its own.
 const LASTS: Duration = Duration::from_secs(60);
 /// About as many requests as a run makes.
 const REQUESTS: u64 = 28;
-/// A little longer than most runs take.
+/// A little longer than most runs.
 const LONGEST_BEFORE_KILL: u64 = 900;
 
-/// What goes wrong with a run.
+/// The fault of a run.
 #[derive(Debug, Clone)]
 enum Trouble {
     None,
@@ -31,7 +31,7 @@ enum Trouble {
 }
 
 impl Soak {
-    /// Runs the program in some trouble, or none. Nothing if it was killed or failed.
+    /// Runs the program, with or without a fault. None if it was killed or failed.
     pub(super) fn somehow(&mut self, arguments: &[&str], honest: &[i32]) -> Option<Ran> {
         let trouble = self.trouble();
         match &trouble {
@@ -49,7 +49,7 @@ impl Soak {
         let begun = std::time::Instant::now();
         let mut struck = 0;
         while !running.has_ended() {
-            assert!(begun.elapsed() < LONGEST, "{arguments:?} with {trouble:?} does not end");
+            assert!(begun.elapsed() < LONGEST, "{arguments:?} with {trouble:?} did not end");
             if struck == 0 && begun.elapsed() > LASTS {
                 struck = self.proxy.struck();
                 self.proxy.heal();
@@ -66,7 +66,7 @@ impl Soak {
         ran.code.is_some_and(|code| honest.contains(&code)).then_some(ran)
     }
 
-    /// Runs the program without any trouble; it ends with that code.
+    /// Runs the program without a fault. It must end with this exit code.
     #[track_caller]
     pub(super) fn plainly(&mut self, arguments: &[&str], code: i32) -> Ran {
         self.proxy.heal();
@@ -81,11 +81,11 @@ impl Soak {
         match self.random.below(10) {
             0..=2 => Trouble::None,
             3..=6 => {
-                // The wrong shape for most questions is the right one for some: that is a lie, which nobody can see through.
+                // A body of the wrong shape is valid for some requests. The program cannot detect such an answer.
                 let shapes = Fault::shapes().into_iter().filter(|fault| fault.what != What::WrongShape);
                 let faults: Vec<Fault> = shapes.chain(Fault::statuses()).collect();
                 let fault = self.random.pick(&faults).clone();
-                // A server that is busy for good is waited for ten minutes long.
+                // The program waits ten minutes for a server that stays busy.
                 let lasts = self.random.below(4) == 0 && fault.what != What::Status(429);
                 let fault = if lasts { fault.lasting() } else { fault };
                 Trouble::Fault(self.random.below(REQUESTS) as usize, fault)
@@ -99,12 +99,12 @@ impl Soak {
         Duration::from_millis(self.random.below(LONGEST_BEFORE_KILL))
     }
 
-    /// Whether it was left to a person to delete this snapshot, which was in the folder of a collection that was gone.
+    /// Whether this snapshot, in the folder of a deleted collection, was left for the user to delete.
     pub(super) fn was_given_up(&self, snapshot: &str) -> bool {
         snapshot.split_once(": ").is_some_and(|(_, name)| self.given_up.contains(name))
     }
 
-    /// What the status knows to be on the server, to follow how it was lost.
+    /// The snapshots on the server that the status records, to explain how one was lost.
     fn on_record(&self) -> String {
         let status = self.place.status();
         let now = status.current_run.map(|run| (run.creating, run.also_creating));
@@ -126,17 +126,17 @@ impl Soak {
         assert!(!log.contains("panicked"), "{what}:\n{log}");
         match (trouble, ran.code) {
             (Trouble::Signal(Signal::KILL, _), None) => self.tally.count("runs killed"),
-            // Before it listens to signals, it dies of them.
+            // Until the program has installed its signal handler, the signal kills it.
             (Trouble::Signal(_, _), Some(143) | None) => self.tally.count("runs ended by a signal"),
             (Trouble::Fault(..), Some(1 | 3 | 4)) => {
                 assert!(
                     log.contains("] ERROR: ") || honest.contains(&ran.code.unwrap_or(1)),
                     "{what}:\n{log}"
                 );
-                assert_ne!(ran.code, Some(4), "{what} calls a good backup bad:\n{log}");
+                assert_ne!(ran.code, Some(4), "{what} reports a good backup as bad:\n{log}");
                 self.tally.count("runs failed by a fault");
             }
-            // A run that was killed before it pruned leaves more than the next one may take without being told to.
+            // If a run is killed before it prunes, the next prune may exceed the limit on deletions and refuse.
             (_, Some(3)) if log.contains("prune_refused") => self.tally.count("runs that came through"),
             (_, code) => {
                 assert!(
@@ -146,14 +146,14 @@ impl Soak {
                 self.tally.count("runs that came through");
             }
         }
-        // A person who has leftovers deleted takes those off the record that only a hand on the server's disk can reach.
+        // The command forgets leftovers that can only be removed on the server's disk.
         let given_up = log.lines().filter(|line| line.contains("no longer on record, so no run will do it"));
         self.given_up.extend(given_up.filter_map(|line| Some(line.split(' ').nth(3)?.to_owned())));
         self.trail.push_back(format!("{what} ended with {:?}:\n{log}{}", ran.code, self.on_record()));
         if self.trail.len() > TRAIL {
             self.trail.pop_front();
         }
-        // What a run leaves that was killed, the next backup takes away.
+        // The next backup removes what a killed run left behind.
         if ran.code.is_some_and(|code| code < 128)
             && ["[\"backup", "[\"run"].iter().any(|name| what.starts_with(name))
         {
@@ -177,6 +177,6 @@ impl Soak {
         if let Some((collection, _)) = unknown.first().and_then(|snapshot| snapshot.split_once(": ")) {
             self.trail.iter().filter(|run| run.contains(collection)).for_each(|run| println!("{run}"));
         }
-        assert!(unknown.is_empty(), "{what}: {unknown:?} are on the server, and nobody knows:\n{log}");
+        assert!(unknown.is_empty(), "{what}: {unknown:?} are on the server but not on record:\n{log}");
     }
 }

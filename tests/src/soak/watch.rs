@@ -1,4 +1,4 @@
-//! The exporter and `list`, asked all the time: they always answer, and never grow.
+//! Scrapes the exporter and runs `list` all the time: they must always answer, and the exporter must not grow.
 
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,13 +12,13 @@ use crate::exporter::Exporter;
 use crate::place::Place;
 
 const BETWEEN_SCRAPES: Duration = Duration::from_millis(150);
-/// A measurement and a look by the command line, every so many scrapes.
+/// Scrapes between two measurements, each with one `list`.
 const SCRAPES_A_LOOK: u64 = 20;
-/// What memory may differ by: allocators keep what was once of use.
+/// Tolerance for memory growth: allocators do not return all memory.
 const GROWTH_KIB: u64 = 6 << 10;
 const GROWTH_DESCRIPTORS: u64 = 4;
 
-/// What watches.
+/// The thread that scrapes and measures.
 pub struct Watch {
     over: Arc<AtomicBool>,
     seen: Arc<Mutex<Seen>>,
@@ -30,12 +30,12 @@ struct Seen {
     scrapes: u64,
     looks: u64,
     problems: Vec<String>,
-    /// The exporter's memory in KiB and its descriptors, one after the other.
+    /// Pairs of the exporter's memory in KiB and its number of open descriptors.
     measured: Vec<(u64, u64)>,
 }
 
 impl Watch {
-    /// Begins to watch.
+    /// Starts the exporter and the thread.
     pub fn start(place: &Place) -> Self {
         let exporter = Exporter::start(place.path(), &[]);
         let (over, seen) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Seen::default())));
@@ -72,7 +72,7 @@ impl Watch {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What was seen, in words.
+    /// A summary in words.
     pub fn figures(&self) -> String {
         let seen = self.seen();
         let (first, last) = (seen.measured.first(), seen.measured.last());
@@ -82,7 +82,7 @@ impl Watch {
         )
     }
 
-    /// Fails the test if something went wrong.
+    /// Fails the test if a scrape or a `list` failed.
     #[track_caller]
     pub fn assert_well(&self) {
         assert!(self.seen().problems.is_empty(), "{:?}", self.seen().problems);
@@ -92,14 +92,14 @@ impl Watch {
         );
     }
 
-    /// Fails the test if the exporter takes more at the end than it did once it had seen everything.
+    /// Fails the test if the exporter uses more at the end than in the first third.
     #[track_caller]
     pub fn assert_no_growth(&self) {
         self.assert_well();
         let seen = self.seen();
         let third = seen.measured.len() / 3;
-        assert!(third > 0, "{} measurements are too few", seen.measured.len());
-        // The middle of a third, so that no single moment counts.
+        assert!(third > 0, "only {} measurements", seen.measured.len());
+        // The median of a third, so that no single measurement decides.
         let middle = |part: &[(u64, u64)], of: fn(&(u64, u64)) -> u64| {
             let mut all: Vec<u64> = part.iter().map(of).collect();
             all.sort_unstable();
@@ -117,7 +117,7 @@ impl Drop for Watch {
     fn drop(&mut self) {
         self.over.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
-            // What it panicked with was printed.
+            // A panic has already been printed.
             drop(thread.join());
         }
     }

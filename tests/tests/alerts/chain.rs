@@ -1,4 +1,4 @@
-//! Prometheus, Alertmanager and a receiver, with the shipped files, and what a test asks of them.
+//! Prometheus, Alertmanager and a receiver with the shipped files, and assertions about them.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,16 +14,16 @@ use serde_json::{Value, json};
 use crate::expected::{Expected, Notified};
 use crate::site::Site;
 
-/// An hour is half a minute. Much more, and what takes a moment on a busy machine would be an outage.
+/// An hour becomes half a minute. With a larger factor, short delays on a busy machine would look like outages.
 const SCALE: Scale = Scale(120);
 
-/// The longest delay of an alert that is waited for, four times over.
+/// Four times the longest alert delay.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// They are about the disk that the tests run on.
+/// Alerts about the disk of the machine that runs the tests.
 const OF_THE_MACHINE: [&str; 2] = ["QdrantBackupStorageTooSmall", "QdrantBackupStorageFillingUp"];
 
-/// The whole chain after the exporters.
+/// Prometheus, Alertmanager and the receiver.
 pub struct Chain {
     pub prometheus: Prometheus,
     alertmanager: Alertmanager,
@@ -32,7 +32,7 @@ pub struct Chain {
 }
 
 impl Chain {
-    /// A chain that watches `sites`.
+    /// A chain that monitors `sites`.
     pub fn start(sites: &[Site]) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let webhook = Webhook::start();
@@ -42,10 +42,10 @@ impl Chain {
         fs::create_dir(directory.path().join("templates")).expect("a directory");
         put("templates/qdrant-backup.tmpl", &shipped("templates/qdrant-backup.tmpl"));
         let config = scaled::alertmanager(&shipped("alertmanager.yml"), SCALE, &webhook.url());
-        put("alertmanager.yml", &config.expect("Alertmanager's configuration is understood"));
+        put("alertmanager.yml", &config.expect("Alertmanager's configuration can be scaled"));
         let rules = scaled::rules(&shipped("qdrant-backup.rules.yml"), SCALE);
-        put("qdrant-backup.rules.yml", &rules.expect("the rules are understood"));
-        // First, because Prometheus tells of its first alerts at once.
+        put("qdrant-backup.rules.yml", &rules.expect("the rules can be scaled"));
+        // Starts first, because Prometheus sends its first alerts immediately.
         let alertmanager = Alertmanager::start(directory.path());
         let every = SCALE.duration("1m").expect("a duration");
         let targets = sites.iter().map(
@@ -60,20 +60,20 @@ impl Chain {
             "scrape_configs": [{ "job_name": "qdrant-backup", "static_configs": targets.collect::<Value>() }],
         });
         put("prometheus.yml", &config.to_string());
-        // Alertmanager takes an alert for resolved that it does not hear of for four times this long.
+        // Alertmanager treats an alert as resolved if it is not repeated within four times this interval.
         let prometheus = Prometheus::start(directory.path(), &["--rules.alert.resend-delay=2s"]);
         Self { prometheus, alertmanager, webhook, _directory: directory }
     }
 
-    /// Waits until `site` has sent `expected` to its receiver as JSON and as the template's text, and fails the test unless
-    /// both say what they shall.
+    /// Waits until the receiver has got `expected` of `site` as JSON and as the template's text. Fails the test
+    /// unless both are correct.
     #[track_caller]
     pub fn fires(&self, site: &Site, expected: &Expected) {
         let what = format!("{} of {} fires", expected.name(), site.name);
         let notified = wait(&what, || self.find(site, expected, true));
         expected.assert_is_said(&notified);
         let lines = notified.lines();
-        let what = format!("{} is told a text with {lines:#?}", expected.receiver());
+        let what = format!("{} gets a text with {lines:#?}", expected.receiver());
         wait(&what, || {
             let holds = |(title, text): &(String, String)| {
                 title.contains(&format!("backups of {}", site.name))
@@ -83,7 +83,7 @@ impl Chain {
         });
     }
 
-    /// Waits until the receiver was told, as JSON and as text, that `expected` is over.
+    /// Waits until the receiver has got, as JSON and as text, that `expected` is resolved.
     #[track_caller]
     pub fn resolves(&self, site: &Site, expected: &Expected) {
         let what = format!("{} of {} resolves", expected.name(), site.name);
@@ -96,12 +96,12 @@ impl Chain {
         });
     }
 
-    /// Whether anybody was told that `expected` is over.
+    /// Whether any receiver was notified that `expected` is resolved.
     pub fn has_resolved(&self, site: &Site, expected: &Expected) -> bool {
         self.find(site, expected, false).is_some()
     }
 
-    /// Waits until Alertmanager says that `alert` of `site` is suppressed because of `by`.
+    /// Waits until Alertmanager reports that `alert` of `site` is suppressed by `by`.
     #[track_caller]
     pub fn is_suppressed(&self, site: &Site, alert: &str, by: &Expected) {
         let what = format!("{alert} of {} is suppressed by {}", site.name, by.name());
@@ -119,7 +119,8 @@ impl Chain {
         });
     }
 
-    /// Waits until Alertmanager knows of no alert of `site`. It never says that one is over which ended while it was suppressed.
+    /// Waits until Alertmanager has no alerts of `site`. It sends no resolved message for an alert that ended while
+    /// suppressed.
     #[track_caller]
     pub fn is_quiet(&self, site: &Site) {
         wait(&format!("nothing is wrong with {}", site.name), || {
@@ -131,8 +132,8 @@ impl Chain {
         });
     }
 
-    /// The alerts of `site` that anybody was told of, without `QdrantBackup`. That one is over which was suppressed is
-    /// told with what suppressed it.
+    /// The names of the alerts of `site` that any receiver was notified of, without `QdrantBackup`. Resolved ones do
+    /// not count: the end of a suppressed alert is reported together with the alert that suppressed it.
     fn told_of(&self, site: &Site) -> BTreeSet<String> {
         self.notified()
             .into_iter()
@@ -143,7 +144,8 @@ impl Chain {
             .collect()
     }
 
-    /// Fails the test if anybody was told of other alerts of `site` than `expected`. Those in `perhaps` may be.
+    /// Fails the test if receivers were notified of alerts of `site` other than `expected`. Those in `perhaps` are
+    /// allowed.
     #[track_caller]
     pub fn assert_told_of(&self, site: &Site, expected: &[&str], perhaps: &[&str]) {
         let told: Vec<String> =
@@ -154,14 +156,14 @@ impl Chain {
         assert_eq!(told, expected, "of {}, in the order of arrival: {all:#?}", site.name);
     }
 
-    /// Waits until a query about `site` gives `value`; `SITE` in it becomes the matcher.
+    /// Waits until a query about `site` returns `value`. `SITE` in the query is replaced by the matcher.
     #[track_caller]
     pub fn sees(&self, site: &Site, query: &str, value: &str) {
         let query = query.replace("SITE", &format!("instance=\"{}\"", site.name));
         wait(&format!("{query} is {value}"), || (self.prometheus.value(&query)? == value).then_some(()));
     }
 
-    /// Every alert of every notification so far, in the order of arrival.
+    /// Every alert of every notification so far, in order of arrival.
     pub fn notified(&self) -> Vec<Notified> {
         let messages = self.webhook.messages();
         let notifications = messages.iter().filter(|(to, _)| !to.ends_with("/text"));
@@ -176,7 +178,7 @@ impl Chain {
         })
     }
 
-    /// Title and text of what the template made for a receiver.
+    /// Title and text that the template rendered for a receiver.
     fn texts(&self, receiver: &str) -> Vec<(String, String)> {
         let text =
             |body: &Value, key: &str| body["attachments"][0][key].as_str().unwrap_or_default().to_owned();
@@ -185,7 +187,7 @@ impl Chain {
     }
 }
 
-/// Waits until `look` sees something. It looks seldom, because each look is a connection.
+/// Waits until `look` returns something. Polls rarely, because each poll is a connection.
 #[track_caller]
 fn wait<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     eventually_within(PATIENCE, what, || {
@@ -194,7 +196,7 @@ fn wait<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     })
 }
 
-/// A file that is shipped in `alerts/`.
+/// A file from `alerts/`.
 fn shipped(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../alerts").join(name);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))

@@ -1,8 +1,8 @@
-//! What a person must be told.
+//! The expected content of notifications.
 
 use serde_json::Value;
 
-/// An alert as its receiver shall get it. `…` stands for anything: ages differ.
+/// An alert as its receiver must get it. `…` matches any text, because ages differ.
 #[derive(Clone, Copy)]
 pub struct Expected {
     /// Its name, after `QdrantBackup`.
@@ -16,7 +16,7 @@ pub struct Expected {
     pub command: &'static str,
 }
 
-/// One alert of a notification.
+/// An alert in a notification.
 #[derive(Debug, Clone)]
 pub struct Notified {
     pub receiver: String,
@@ -28,7 +28,7 @@ pub struct Notified {
 }
 
 impl Notified {
-    /// The alerts of a notification that was posted to `receiver`.
+    /// The alerts of a notification posted to `receiver`.
     pub fn all(receiver: &str, notification: &Value) -> Vec<Self> {
         assert_eq!(notification["receiver"], receiver);
         let one = |alert: &Value| Self {
@@ -50,14 +50,14 @@ impl Notified {
         self.annotations[name].as_str().unwrap_or_default()
     }
 
-    /// What a failed test shows of it: the alert, whether it fires, from when to when, and who was told.
+    /// A description for test failures: the alert, its state, its times and its receiver.
     pub fn in_short(&self) -> String {
         let state = if self.is_firing { "fires" } else { "is over" };
         let (name, labels) = (self.label("alertname"), &self.labels);
         format!("{name} {state}, {} to {}, {}: {labels}", self.starts_at, self.ends_at, self.receiver)
     }
 
-    /// The lines that the shipped template makes of it, but that with its beginning.
+    /// The lines that the shipped template renders for it, except the one with its start time.
     pub fn lines(&self) -> [String; 5] {
         let severity = self.label("severity").to_uppercase();
         [
@@ -71,23 +71,23 @@ impl Notified {
 }
 
 impl Expected {
-    /// Its whole name.
+    /// Its full name.
     pub fn name(&self) -> String {
         format!("QdrantBackup{}", self.alert)
     }
 
-    /// Who is told of this severity.
+    /// The receiver for this severity.
     pub fn receiver(&self) -> String {
         format!("backup-{}", if self.severity == "none" { "watchdog" } else { self.severity })
     }
 
-    /// Whether it is this one, by its labels.
+    /// Whether the labels match.
     pub fn is(&self, notified: &Notified) -> bool {
         notified.label("alertname") == self.name()
             && self.labels.iter().all(|(name, value)| notified.label(name) == *value)
     }
 
-    /// Fails the test unless this is what was sent, and to the right person.
+    /// Fails the test unless this was sent to the right receiver.
     #[track_caller]
     pub fn assert_is_said(&self, notified: &Notified) {
         assert_eq!(notified.receiver, self.receiver(), "{notified:?}");
@@ -107,7 +107,7 @@ impl Expected {
     }
 }
 
-/// Whether `text` is `expected`, in which one `…` stands for anything but nothing.
+/// Whether `text` matches `expected`, in which one `…` stands for any nonempty text.
 fn fits(text: &str, expected: &str) -> bool {
     match expected.split_once('…') {
         None => text == expected,

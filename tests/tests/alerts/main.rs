@@ -1,5 +1,5 @@
-//! From a run of the real runner to a person's message: runner, exporter, Prometheus, Alertmanager with the shipped rules,
-//! routes, inhibitions and template, all times divided by one number, and somebody who receives.
+//! From a real run to a notification: runner, exporter, Prometheus and Alertmanager with the shipped rules, routes,
+//! inhibitions and template, all durations scaled down, and a receiver.
 
 mod chain;
 mod expected;
@@ -12,7 +12,7 @@ use chain::Chain;
 use site::Site;
 use situations::SITUATIONS;
 
-/// All situations at once, each on a machine of its own: most of the time is spent waiting for alerts' delays.
+/// All situations in parallel, each with its own machine, because most of the time is spent waiting for alert delays.
 #[test]
 fn every_situation_reaches_the_right_person_and_resolves_after_repair() {
     let sites: Vec<Site> =
@@ -21,7 +21,7 @@ fn every_situation_reaches_the_right_person_and_resolves_after_repair() {
     thread::scope(|scope| {
         for (mut site, situation) in sites.into_iter().zip(SITUATIONS) {
             let chain = &chain;
-            // The thread's name tells which one failed.
+            // The thread's name shows which one failed.
             let thread = thread::Builder::new().name(situation.name.to_owned());
             thread.spawn_scoped(scope, move || (situation.run)(&mut site, chain)).expect("a thread");
         }

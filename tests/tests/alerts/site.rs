@@ -9,10 +9,10 @@ use e2e::scene::{DOCS, docs};
 use e2e::{Exporter, Place, Ran};
 use qdrant_backup_shared::atomic;
 
-/// Long enough for no backup to become too old during the test.
+/// Long enough that no backup becomes too old during the test.
 pub const CRON: &str = "0 2 * * *";
 
-/// A machine, known to Prometheus by its name.
+/// A machine that Prometheus knows by its name.
 pub struct Site {
     pub name: &'static str,
     pub server: StandIn,
@@ -22,7 +22,7 @@ pub struct Site {
 }
 
 impl Site {
-    /// A machine whose backups are due as `cron` says and whose exporter runs. There is no repository yet.
+    /// A machine with the schedule `cron` and a running exporter. There is no repository yet.
     pub fn new(name: &'static str, cron: &str) -> Self {
         let server = StandIn::start(Setup::empty().collection(docs()));
         let place = Place::new(&server.url());
@@ -33,35 +33,35 @@ impl Site {
         site
     }
 
-    /// Has drills done as well, in the first run and on the server at `url`.
+    /// Enables drills in the first run, on the server at `url`.
     pub fn drill_at(&self, url: &str) {
         let drill = format!("drill:\n  url: {url}\n  cron: \"0 3 * * *\"\n");
         self.place.configure(&format!("{}{drill}", config(CRON)));
     }
 
-    /// Makes its directory a repository.
+    /// Initializes its repository.
     pub fn init(&self) {
         self.place.run(&["init"]).success();
     }
 
-    /// What cron calls.
+    /// Runs what cron runs.
     pub fn run(&self) -> Ran {
         self.place.run(&["run"])
     }
 
-    /// Starts the exporter, where it was before.
+    /// Restarts the exporter at the same address.
     pub fn start_exporter(&mut self) {
         let web_config = self.web_config().display().to_string();
         let arguments = ["--web.config.file", &web_config];
         self.exporter = Some(Exporter::start_at(self.place.path(), self.address, &arguments));
     }
 
-    /// The exporter's web configuration.
+    /// The path of the exporter's web configuration.
     pub fn web_config(&self) -> PathBuf {
         self.place.beside("web.yml")
     }
 
-    /// Has the exporter's web configuration say this.
+    /// Writes the exporter's web configuration.
     pub fn configure_web(&self, text: &str) {
         atomic::write(&self.web_config(), 0o644, text.as_bytes()).expect("it can be written");
     }

@@ -1,5 +1,5 @@
-//! Text that others wrote: in every string of every file in the backup directory, of every answer of Qdrant's, and in what restic says.
-//! It moves no cursor, rings no bell, turns no line around and forges none, wherever it comes out.
+//! Hostile text in every string of every file in the backup directory, in every answer of Qdrant, and in the output
+//! of restic. Wherever it is shown, it must not move the cursor, ring the bell, reverse a line or forge one.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -15,29 +15,30 @@ use qdrant_backup_shared::{atomic, text};
 use reqwest::Method;
 use serde_json::Value;
 
-/// What is added: a color, a line of its own, a bell, text from right to left, and controls of 8 bits.
+/// The hostile text: a color, a line break with a forged line, a bell, right-to-left text, and 8-bit control
+/// characters.
 const FOREIGN: &str =
     "\u{1b}[31m\r\n[2026-01-01 00:00:00] INFO: forged\u{7}\u{202e}\u{9b}2J\u{85}\u{2028}end";
-/// Of so many strings a short campaign tries one.
+/// A short campaign tries one in this many strings.
 const ONE_IN: usize = 12;
 
 const CONFIGURATION: &str = "qdrant:\n  retries: 0\n  wait_for_server: 0s\nbackup:\n  include_files: [\"@/app.conf\"]\nretention:\n  keep_last: 9\n";
 
-/// The path of one string, or of one name of a field, in JSON.
+/// The path of a string or of a field name in JSON.
 #[derive(Debug, Clone)]
 struct Spot {
     pointer: String,
-    /// The field whose name is changed; else it is the string.
+    /// The field whose name is changed. None to change the string.
     key: Option<String>,
 }
 
-/// Every string and every name in `value`.
+/// Every string and every field name in `value`.
 fn spots(value: &Value, pointer: &str, found: &mut Vec<Spot>) {
     let escaped = |key: &str| key.replace('~', "~0").replace('/', "~1");
     match value {
         Value::String(_) => found.push(Spot { pointer: pointer.to_owned(), key: None }),
         Value::Array(entries) => {
-            // The others are like the first.
+            // The other elements have the same form.
             for (number, entry) in entries.iter().take(1).enumerate() {
                 spots(entry, &format!("{pointer}/{number}"), found);
             }
@@ -52,22 +53,22 @@ fn spots(value: &Value, pointer: &str, found: &mut Vec<Spot>) {
     }
 }
 
-/// `value` with the foreign text at `spot`.
+/// `value` with the hostile text at `spot`.
 fn spoiled(value: &Value, spot: &Spot) -> Value {
     let mut value = value.clone();
-    let at = value.pointer_mut(&spot.pointer).expect("it was there");
+    let at = value.pointer_mut(&spot.pointer).expect("it existed");
     match &spot.key {
         None => *at = Value::String(format!("{}{FOREIGN}", at.as_str().expect("a string"))),
         Some(key) => {
             let fields = at.as_object_mut().expect("fields");
-            let field = fields.remove(key).expect("it was there");
+            let field = fields.remove(key).expect("it existed");
             fields.insert(format!("{key}{FOREIGN}"), field);
         }
     }
     value
 }
 
-/// Fails unless nothing in `shown` is unseen but the ends of lines.
+/// Fails if `shown` contains an invisible character other than a line end.
 #[track_caller]
 fn is_plain(what: &str, shown: &str) {
     let unseen: String = shown.chars().filter(|one| *one != '\n' && text::is_unseen(*one)).collect();
@@ -77,7 +78,7 @@ fn is_plain(what: &str, shown: &str) {
     }
 }
 
-/// Fails unless all that is said is plain, and nothing breaks.
+/// Fails unless all output is clean and the program works.
 #[track_caller]
 fn speaks_plainly(what: &str, ran: &Ran) {
     is_plain(&format!("stdout, {what}"), &ran.stdout);
@@ -159,7 +160,7 @@ fn no_string_in_any_file_of_the_backup_directory_comes_out_as_it_is() {
     tally.done();
 }
 
-/// Every way in which a directory is shown.
+/// Every command that shows the directory.
 fn shows_plainly(what: &str, place: &Place) {
     for arguments in [
         &["list"][..],
@@ -182,7 +183,7 @@ fn shows_plainly(what: &str, place: &Place) {
     looks_plain(what, place.path());
 }
 
-/// What the exporter makes of it.
+/// The exporter's output.
 fn looks_plain(what: &str, directory: &Path) {
     let exporter = Exporter::start(directory, &[]);
     for path in ["/metrics", "/", "/api/v1/status"] {

@@ -1,7 +1,7 @@
-//! Campaigns: the promises of docs/architecture.md, held against every fault that can be made.
+//! Campaigns test the promises of docs/architecture.md with every fault that can be injected.
 //!
-//! Each goes through a list of cases that it counts itself, so that a new operation of the program is a new case without
-//! anybody thinking of it. See docs/reliability.md for what is tried and how to repeat it.
+//! Each campaign generates its own list of cases, so that a new operation of the program becomes a new case
+//! automatically. See docs/reliability.md for what is tested and how to repeat a case.
 
 mod crash;
 mod disk;

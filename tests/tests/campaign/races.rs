@@ -1,8 +1,8 @@
-//! Two users on one machine: while root's command stands still before a call to the file system, a user who may write in the directory puts
-//! a link in the place of what the call is about to meet.
+//! Two users on one machine: while root's command is stopped before a file system call, a user with write permission
+//! in the directory replaces the call's target by a link.
 //!
-//! Whatever comes of the command, nothing of root's that lies elsewhere may be made, changed, emptied, given away or removed.
-//! docs/security.md says what is promised of whose directories.
+//! The command may fail, but nothing of root's outside the directory may be created, changed, emptied, given away or
+//! removed. docs/security.md says which directories this promise covers.
 
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
@@ -27,12 +27,12 @@ const ONE_IN: usize = 60;
 /// Root's command, and the files of the other user.
 struct Race {
     name: &'static str,
-    /// `@/` stands for the directory in which everything lies.
+    /// `@/` stands for the test's directory.
     arguments: &'static [&'static str],
-    /// Where the backups are, in there.
+    /// The backup directory, relative to it.
     backups: &'static str,
     prepare: fn(&Stage),
-    /// The directory that is the other user's, in there.
+    /// The directory of the other user, relative to it.
     theirs: &'static str,
 }
 
@@ -41,20 +41,20 @@ struct Stage {
     place: Place,
 }
 
-/// What the other user puts there.
+/// The replacement.
 #[derive(Debug, Clone, Copy)]
 enum Swap {
-    /// A link to a file of root's.
+    /// A link to a file of root.
     File,
-    /// A link to a directory of root's.
+    /// A link to a directory of root.
     Directory,
-    /// A link to a directory of root's, in the place of the directory around it.
+    /// A link to a directory of root in place of the parent directory.
     Parent,
 }
 
 const SWAPS: [Swap; 3] = [Swap::File, Swap::Directory, Swap::Parent];
 
-/// Calls that take names.
+/// Calls with path arguments.
 const NAMING: [&str; 8] =
     ["openat", "create", "statx", "renameat2", "linkat", "unlinkat", "mkdirat", "fchmodat"];
 
@@ -134,7 +134,7 @@ fn whoever_swaps_links_while_root_works_leads_root_to_nothing_of_its_own() {
         let own = stage.again(what);
         let watched = own.run(what, None);
         assert_eq!(watched.ran.code, Some(0), "{}: {}", what.name, watched.ran.stderr);
-        // What is open stays what it is: only a call with a name can be led elsewhere.
+        // Open files do not change. Only a call with a path can be redirected.
         let theirs = |call: &Call| {
             NAMING.contains(&call.name.as_str())
                 && call.pattern.starts_with(what.theirs)
@@ -153,7 +153,7 @@ fn whoever_swaps_links_while_root_works_leads_root_to_nothing_of_its_own() {
         .zip(cases)
         .filter(|(number, case)| match &only {
             Some(only) => shown(case).contains(only),
-            // What is first is the first call of its kind at its path in each race.
+            // The first case of each kind is the first such call at its path in each race.
             None => extent.tries(*number, ONE_IN),
         })
         .map(|(_, case)| case)
@@ -184,7 +184,7 @@ fn whoever_swaps_links_while_root_works_leads_root_to_nothing_of_its_own() {
     tally.done();
 }
 
-/// A value, given on.
+/// Passes a value to a function.
 trait Pipe: Sized {
     fn pipe<T>(self, next: impl FnOnce(Self) -> T) -> T {
         next(self)
@@ -212,7 +212,7 @@ impl Stage {
         give(&beside("home"));
         let bytes = GenuineSnapshot::find("1.18.3", "minilm_general.snapshot").unwrap().read().unwrap();
         put("other.snapshot", &bytes);
-        // What must not be touched: a file, and a directory with entries of all names in use.
+        // The files that must not change: a file, and a directory with entries of all names in use.
         put("victim", b"root's own");
         fs::set_permissions(beside("victim"), Permissions::from_mode(0o600)).unwrap();
         fs::create_dir_all(beside("victims/collections/docs")).unwrap();
@@ -261,7 +261,7 @@ impl Stage {
         watched(Path::new(beside.trim_end_matches('/')), &command, at)
     }
 
-    /// Whether the swap could be made; what root was led to as an error.
+    /// Whether the swap was possible. An error if root followed the link.
     fn race(&self, race: &Race, call: &Call, swap: Swap) -> Result<bool, String> {
         let before = self.roots(race);
         let beside = self.beside();
@@ -298,7 +298,7 @@ impl Stage {
         Err(format!("{}\n{}", problems.join("\n  "), ran.stderr))
     }
 
-    /// Everything in the place that is not the other user's, nor what the command is to make, with what can be seen of it.
+    /// The state of everything in the place that is neither the other user's nor the command's output.
     fn roots(&self, race: &Race) -> BTreeMap<String, String> {
         let mut found = BTreeMap::new();
         let mut left = vec![self.place.beside("").components().collect::<std::path::PathBuf>()];
@@ -331,7 +331,7 @@ fn backed_up(stage: &Stage) {
     stage.place.plant_shards("auto", "2025-07-15T14:30:00Z");
 }
 
-/// Gives the other user all that is at `path`.
+/// Gives everything at `path` to the other user.
 fn give(path: &Path) {
     lchown(path, Some(NOBODY), Some(NOBODY)).unwrap();
     if path.is_dir() {

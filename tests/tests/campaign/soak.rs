@@ -1,4 +1,4 @@
-//! A soak: a short one with a fixed seed, and one as long as it is asked for (`cargo xtask soak`).
+//! Soak tests: a short one with a fixed seed, and one of any length (`cargo xtask soak`).
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Commands that root types, and files that other users put in the way: what two users on one machine can do to each other.
-//! Only root can be two users, so without root these tests fail.
+//! Commands run by root with files placed by other users: what two users on one machine can do to each other. Only
+//! root can act as two users, so these tests fail without root.
 
 #![expect(clippy::disallowed_methods, reason = "files of a test need not survive a power failure")]
 
@@ -17,10 +17,10 @@ use qdrant_backup_shared::atomic;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::{Pid, Signal, kill_process};
 
-/// Another user of every Debian.
+/// A second unprivileged user, who exists on every Debian system.
 const GAMES: u32 = 5;
 
-/// A place that everybody can reach, with a copy of the program, which may lie where only its builder can go.
+/// A place that everybody can access, with a copy of the program, because the build directory may be private.
 struct Shared {
     server: StandIn,
     place: Place,
@@ -28,7 +28,7 @@ struct Shared {
 }
 
 impl Shared {
-    /// With a repository of root's.
+    /// With a repository owned by root.
     fn new() -> Self {
         need_root();
         let Scene { server, place } = Scene::on(StandIn::sample());
@@ -38,7 +38,7 @@ impl Shared {
         Self { server, place, program }
     }
 
-    /// With a repository of nobody's.
+    /// With a repository owned by the user nobody.
     fn nobodys() -> Self {
         let shared = Self::new();
         give(shared.place.path());
@@ -61,7 +61,7 @@ impl Shared {
         Ran::of(self.command(arguments).uid(NOBODY).gid(NOBODY).current_dir("/"))
     }
 
-    /// Fails the test unless everything in the backup directory is nobody's.
+    /// Fails the test unless the user nobody owns everything in the backup directory.
     #[track_caller]
     fn all_is_nobodys(&self, after: &str) {
         let mut found = vec![self.place.path().to_owned()];
@@ -75,7 +75,7 @@ impl Shared {
     }
 }
 
-/// Gives nobody all that is at `path`.
+/// Makes the user nobody the owner of everything at `path`.
 fn give(path: &Path) {
     lchown(path, Some(NOBODY), Some(NOBODY)).unwrap();
     let metadata = fs::symlink_metadata(path).unwrap();
@@ -124,7 +124,7 @@ fn what_root_runs_in_somebody_elses_directory_is_done_as_them() {
         assert!(ran.code.is_some_and(|code| code < 70), "{arguments:?}: {}", ran.stderr);
         shared.all_is_nobodys(&arguments.join(" "));
     }
-    // And nothing of it blocks the user.
+    // Root's files do not block the user.
     shared.nobody(&["run"]).success();
     shared.nobody(&["verify", "--backup", "all"]).success();
 }
@@ -267,7 +267,7 @@ fn whoever_is_not_the_owner_is_told_to_type_it_as_them_and_not_to_take_anything(
     let commands: [&[&str]; 3] =
         [&["verify"], &["export", "-c", "empty", "-o", &file], &["run", "--api-key-file", &key]];
     for arguments in commands {
-        // A member of the group that may look at the backups.
+        // A member of the group that may view the backups.
         let mut command = shared.command(arguments);
         let ran = Ran::of(command.uid(GAMES).gid(NOBODY).current_dir("/"));
         assert_ne!(ran.code, Some(0));
@@ -302,7 +302,7 @@ fn setup_gives_nobody_a_directory_of_roots_that_they_lead_it_to_or_that_holds_ot
     assert_eq!(fs::read_dir(&own).unwrap().count(), 0, "made a repository through a link");
     atomic::write(&own.join("passwd"), 0o644, b"x").unwrap();
     set_up(&own).code(78).says(&["ERROR", &shown(&own), "contains other files"]);
-    assert_eq!(fs::metadata(&own).unwrap().uid(), 0, "given away with what is in it");
+    assert_eq!(fs::metadata(&own).unwrap().uid(), 0, "given away with its contents");
     // The remains of a killed setup do not block the next one.
     let again = shared.place.beside("again");
     fs::create_dir_all(again.join(".probe.x1Y2z3.tmp")).unwrap();
@@ -310,7 +310,7 @@ fn setup_gives_nobody_a_directory_of_roots_that_they_lead_it_to_or_that_holds_ot
     set_up(&again).success();
     let left = fs::read_dir(&again).unwrap().map(|entry| entry.unwrap().metadata().unwrap().uid());
     assert!(left.into_iter().chain([fs::metadata(&again).unwrap().uid()]).all(|owner| owner == NOBODY));
-    // Below their directory, they get only what they could make themselves.
+    // In a user's own directory, setup creates for that user only what the user could create.
     let proper = theirs.join("proper");
     set_up(&proper).success();
     assert_eq!(fs::metadata(&proper).unwrap().uid(), NOBODY);
@@ -334,7 +334,7 @@ fn files_are_restored_into_the_directory_that_was_made_wherever_its_name_leads_b
     give(&parent);
     let into = parent.join("out");
     let mut restoring = shared.command(&["restore", "--files", "--into", &shown(&into)]).spawn().unwrap();
-    // The owner of the parent directory replaces it by a link as soon as it exists.
+    // The owner of the parent directory replaces the directory by a link as soon as it exists.
     while fs::metadata(&into).is_err() {
         std::hint::spin_loop();
     }
@@ -396,19 +396,19 @@ fn root_goes_by_no_file_that_others_may_change() {
         run(&["run"]).code(78).says(&["ERROR", "belongs to nobody", &format!("chown root {}", shown(path))]);
         chown(path, Some(0), None).unwrap();
     }
-    // Whoever may change the directory may put another file there.
+    // A user with write permission in the directory can replace the file.
     fs::set_permissions(shared.place.beside("."), Permissions::from_mode(0o777)).unwrap();
     run(&["run"]).code(78).says(&["ERROR", "chmod go-w"]);
     fs::set_permissions(shared.place.beside("."), Permissions::from_mode(0o755)).unwrap();
     assert!(!heard.exists());
     run(&["run"]).success();
     assert!(heard.exists());
-    // Other users get a warning and may do it, because it is done with their rights.
+    // Other users only get a warning, because the hook runs with their own rights.
     give(shared.place.path());
     fs::set_permissions(&config, Permissions::from_mode(0o666)).unwrap();
     let check = shared.nobody(&["config", "check"]);
     assert!(check.stdout.lines().any(|line| line.starts_with("warn  files") && line.contains("chmod go-w")));
-    // Also if root would switch users, because the file says to whom.
+    // Root is refused even if it would switch users, because the file names the user.
     shared.root(&["run"]).code(78).says(&["ERROR", "chmod go-w"]);
 }
 
@@ -474,7 +474,7 @@ fn a_key_in_the_environment_is_seen_by_no_other_process_and_in_no_core_dump() {
                 );
             }
         }
-        // The hook is the user's own program, and was never told.
+        // The hook is the user's own program and was never started.
         let environment = of_process(hook_pid, "environ", NOBODY).unwrap();
         assert!(environment.contains("QDRANT_BACKUP_EVENT") && !environment.contains(key), "{environment}");
         assert!(of_process(hook_pid, "environ", other).is_err());
@@ -513,7 +513,7 @@ fn the_settings_are_shown_to_those_who_may_not_read_the_key() {
         assert!(ran.stdout.contains("warning: ") && ran.stdout.contains(&said), "{}", ran.stdout);
     }
     show(&["--api-key-file", "/no/such/key"]).says(&["/no/such/key", "No such file"]);
-    // Who needs it is still refused.
+    // A user who needs the key is still refused.
     shared.nobody(&["run"]).code(78).says(&["ERROR", "Permission denied", "must be readable by nobody"]);
     shared.nobody(&["config", "check"]).code(78);
     for path in [&key, &drill] {
@@ -557,7 +557,7 @@ fn a_hook_of_roots_finds_no_program_where_others_put_them() {
     let script = format!("#!/bin/sh\ntouch {}\n", shown(&heard));
     atomic::write(&directory.join("tell"), 0o755, script.as_bytes()).unwrap();
     let path = format!("{}:.:/nowhere:/usr/bin:/bin", shown(&directory));
-    // The text does not say which program a shell or an interpreter line finds.
+    // The command line does not show which program a shell or an interpreter line runs.
     for hook in ["tell", "/usr/bin/env tell"] {
         shared.place.configure(&format!("qdrant:\n  retries: 0\nhooks:\n  on_success: {hook}\n"));
         let run = || Ran::of(shared.command(&["run"]).env("PATH", &path).current_dir(&directory));
@@ -605,7 +605,7 @@ fn a_lock_that_is_a_link_or_a_pipe_is_refused_and_what_it_leads_to_is_left_alone
         fs::remove_file(&path).unwrap();
         drop(shared.root(arguments));
     }
-    // A waiting run says so in a separate file.
+    // A waiting run records that in a separate file.
     symlink(&absent, layout.waiting_file()).unwrap();
     drop(shared.root(&["backup", "--lock-wait", "1s"]));
     assert!(!absent.exists());
@@ -617,7 +617,7 @@ fn who_may_read_the_directory_cannot_hold_its_locks() {
     shared.root(&["run"]).success();
     let layout = shared.place.layout();
     let locks = [layout.lock_file(), layout.readers_file()];
-    // As older versions left them.
+    // The modes that older versions left.
     for path in &locks {
         drop(shared.root(&["export", "-c", "empty", "-o", "-"]));
         fs::set_permissions(path, Permissions::from_mode(0o640)).unwrap();
@@ -660,7 +660,7 @@ fn a_collections_directory_is_no_link_of_a_strangers() {
         assert!(exporter().stdout.contains("\nqdrant_backup_unreadable_files 0\n"));
     }
     shared.root(&["backup"]).success();
-    assert!(before() > count, "a link of root's own is followed");
+    assert!(before() > count, "a link that belongs to root is followed");
 }
 
 #[test]
@@ -681,7 +681,7 @@ fn setup_gives_away_only_what_it_has_made() {
     let plants: [&dyn Fn(); 3] = [
         &|| symlink(&victim, &marker).unwrap(),
         &|| fs::hard_link(&victim, &marker).unwrap(),
-        // What is no repository.json: somebody has moved another file of root's to its name.
+        // Not a repository.json: somebody has renamed another file of root to this name.
         &|| atomic::write(&marker, 0o600, b"root:secret").unwrap(),
     ];
     for plant in plants {
@@ -696,7 +696,7 @@ fn setup_gives_away_only_what_it_has_made() {
         assert_eq!(fs::symlink_metadata(&marker).unwrap().uid(), 0);
         fs::remove_dir_all(&backups).unwrap();
     }
-    // In a directory that already belongs to another user, root creates nothing.
+    // Root creates nothing in a directory that already belongs to another user.
     fs::create_dir(&backups).unwrap();
     chown(&backups, Some(NOBODY), Some(NOBODY)).unwrap();
     fs::set_permissions(&backups, Permissions::from_mode(0o2750)).unwrap();

@@ -1,4 +1,4 @@
-//! The main job, on a stand-in or on a real server.
+//! Backups of a stand-in or of a real server.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -76,7 +76,7 @@ fn configuration_files_are_verified_pruned_and_restored_but_never_in_place() {
     assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     place.run(&["restore", "--files", "--into", restored]).code(1).says(&["is not empty"]);
 
-    // They are no collection: neither restored nor drilled as one.
+    // They are not collections, so they are neither restored nor drilled.
     let mut plan = vec!["restore", "--dry-run", "--as", "copy", "--collection", source[1]];
     plan.truncate(4);
     plan.extend(["--collection", "/files"]);

@@ -1,5 +1,4 @@
-//! Backups of single shards, once they are in the directory: exported, imported, verified, held, pruned; and their leftovers on other
-//! nodes.
+//! Backups by shard in the directory: export, import, verify, hold and prune; and their leftovers on other nodes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -45,7 +44,7 @@ fn names(directory: &Path) -> Vec<String> {
     names
 }
 
-/// Exports the newest backup of `collection` into a new directory.
+/// Exports the newest backup of `collection` to a new directory.
 fn exported(place: &Place, collection: &str) -> PathBuf {
     let output = place.beside(&format!("exported-{collection}"));
     place.run(&["export", "-c", collection, "-o", text(&output)]).success().says(&[
@@ -122,7 +121,7 @@ fn a_damaged_shard_is_named_and_nothing_is_left_of_the_export() {
     let ran = place.run(&["export", "-c", "auto", "-o", text(&output)]);
     ran.code(4).says(&["export of auto 2025-07-15-14-30-00 failed: shard 1: "]);
     assert!(!output.exists());
-    // A directory that was there stays, empty.
+    // An existing directory stays empty.
     fs::create_dir(&output).unwrap();
     let id = manifest.backup_id.to_string();
     place.run(&["export", "-c", "auto", "--backup", &id, "-o", text(&output)]).code(4).says(&["shard 1: "]);
@@ -130,7 +129,7 @@ fn a_damaged_shard_is_named_and_nothing_is_left_of_the_export() {
     place.run(&["verify", "--backup", "all"]).code(4).says(&["auto-2025-07-15-14-30-00.shard-1.snapshot.gz"]);
 }
 
-/// The commands of a README, as they stand.
+/// The commands in a README, unchanged.
 fn commands(readme: &str) -> String {
     let mut commands = String::new();
     for block in readme.split("```sh\n").skip(1) {
@@ -139,7 +138,7 @@ fn commands(readme: &str) -> String {
     commands
 }
 
-/// Runs them with `sh`, in the directory, against these nodes.
+/// Runs them with `sh` in the directory against these nodes.
 fn by_hand(directory: &Path, nodes: &[String], key: Option<&Path>) -> Ran {
     let readme = fs::read_to_string(directory.join("README.md")).unwrap();
     let script = directory.with_extension("sh");
@@ -226,11 +225,11 @@ fn an_exported_directory_becomes_the_same_backup_again() {
             assert_eq!(archive.file_name, format!("{collection}-2025-07-15-14-30-00.shard-{id}.snapshot"));
         }
         to.run(&["verify"]).success();
-        // An import and an export give the same.
+        // Importing and exporting again gives the same files.
         let again = to.beside("again");
         to.run(&["export", "-c", collection, "-o", text(&again)]).success();
         assert_eq!(fs::read(again.join("README.md")).unwrap(), fs::read(output.join("README.md")).unwrap());
-        // It is known, here and where it came from.
+        // The snapshot is recognized here and on the original server.
         for place in [&from, &to] {
             place
                 .run(&["import", text(&output)])
@@ -259,7 +258,7 @@ fn a_directory_that_is_not_as_it_was_exported_is_refused_and_leaves_nothing() {
     refused(&["shard 2: "]);
     fs::remove_file(at("shard-2.snapshot")).unwrap();
     refused(&["shard 2: ", "No such file"]);
-    // The file of another shard is intact, but not the right one.
+    // The file of another shard is intact but wrong.
     put("shard-2.snapshot", &fs::read(at("shard-3.snapshot")).unwrap());
     refused(&["shard 2: ", "manifest.json says", "not the file that was exported"]);
     put("shard-2.snapshot", &whole);
@@ -317,7 +316,7 @@ fn a_shard_that_is_missing_or_damaged_makes_the_backup_bad_and_is_named() {
         .run(&["verify", "--backup", &bad.backup_id.to_string()])
         .code(4)
         .says(&["custom-2025-07-16-14-30-00.shard-3.snapshot.gz"]);
-    // The newest good one is another.
+    // The newest good backup is another one.
     let output = place.beside("out");
     let export = place.run(&["export", "-c", "custom", "-o", text(&output)]).success();
     export.says(&[&format!("Exported custom {}", good.backup_id)]);
@@ -353,7 +352,7 @@ fn prune_deletes_all_shards_of_a_backup_and_no_others_and_a_hold_keeps_them() {
     assert_eq!((place.stored().len(), place.prove()), (4, 1));
 }
 
-/// A snapshot of ours of this shard on the node that holds it, as the status has it.
+/// A status record of our snapshot of this shard on the node that has it.
 fn leftover(cluster: &StandInCluster, node: usize, shard_id: u32) -> ServerSnapshot {
     let server = &cluster.nodes()[node];
     let file = format!("auto-shard-{shard_id}-2025-07-15-14-30-00.snapshot");

@@ -10,7 +10,7 @@ use qdrant_backup_shared::operation::Outcome;
 use qdrant_backup_shared::{FailureKind, atomic};
 use serde_json::json;
 
-/// Fails the test unless the run as a whole failed with `kind` and nothing was stored.
+/// Fails the test unless the run failed with `kind` and nothing was stored.
 #[track_caller]
 fn assert_run_failed(scene: &Scene, kind: FailureKind) {
     assert_eq!(scene.place.stored(), Vec::<String>::new());
@@ -24,7 +24,7 @@ fn assert_run_failed(scene: &Scene, kind: FailureKind) {
     assert_eq!(operation.failures.into_iter().collect::<Vec<_>>(), [(kind, 1)]);
 }
 
-/// The run's lines from `level` up to errors, one for each.
+/// The run's error lines.
 fn errors(ran: &Ran) -> Vec<&str> {
     ran.stderr.lines().filter(|line| line.contains("] ERROR: ")).collect()
 }
@@ -145,7 +145,7 @@ fn proxies_of_the_environment_are_ignored() {
 #[test]
 fn a_configured_proxy_is_used() {
     let scene = Scene::new();
-    // A stand-in also answers requests in a proxy's form, so it can be the proxy for an address that does not exist.
+    // A stand-in also accepts proxy requests, so it can be the proxy for an address that does not exist.
     scene.configure(&[("proxy", &scene.server.url())]);
     let mut command = scene.place.command(&["backup"]);
 

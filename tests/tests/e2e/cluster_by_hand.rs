@@ -1,4 +1,4 @@
-//! The recipe of docs/recovery.md for clusters, without our programs, works.
+//! The manual procedure for clusters in docs/recovery.md works without our programs.
 
 #![cfg(feature = "outside")]
 

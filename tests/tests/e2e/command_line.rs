@@ -1,4 +1,4 @@
-//! What a person types and reads: options, exit codes, tables, the log, the progress bar.
+//! The command line: options, exit codes, tables, the log, the progress bar.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -12,7 +12,7 @@ use crate::traces::{asked, collection_of, edit, log_line, log_lines, none, one_l
 
 const MIB: u64 = 1 << 20;
 
-/// A server without anything wrong, and a place with one backup of `vectors`.
+/// A server without faults, and a place with one backup of `vectors`.
 fn backed_up() -> Scene {
     let Scene { server, place } = Scene::on(server_of(64 << 10));
     place.run(&["backup"]).success();
@@ -126,7 +126,7 @@ fn config_check_says_what_is_well_and_what_is_not() {
     server.clear_requests();
     let mut command = place.command(&["config", "check"]);
     let good = Ran::of(command.env("BACKUP_SCHEDULE", "0 3 * * *")).success();
-    // What these two find depends on the machine.
+    // The result of these two depends on the machine.
     let of_machine = |line: &&str| line.contains("  own disk  ") || line.contains("  started by  ");
     assert_eq!(good.stdout.lines().filter(of_machine).count(), 2, "{}", good.stdout);
     let others = good.stdout.lines().filter(|line| !of_machine(line));
@@ -244,7 +244,7 @@ fn a_reader_that_has_gone_is_no_failure() {
 #[test]
 fn a_log_that_cannot_be_written_costs_no_backup() {
     let Scene { server, place } = backed_up();
-    // A log file on a full disk, and a mail program that has gone.
+    // A log file on a full disk, and a mail program that has exited.
     let mut full = place.command(&["backup"]);
     full.stderr(fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
     assert_eq!(full.status().unwrap().code(), Some(0));
@@ -268,13 +268,13 @@ fn a_report_that_cannot_be_printed_is_a_failure_but_the_backup_is_there() {
     assert_eq!(server.snapshot_names("vectors"), none());
 }
 
-/// `status` with a schedule of one backup an hour.
+/// `status` with a schedule of one backup per hour.
 fn hourly(place: &Place, arguments: &[&str]) -> Ran {
     let mut command = place.command(arguments);
     Ran::of(command.env("BACKUP_SCHEDULE", "0 * * * *"))
 }
 
-/// Makes the newest backup of `vectors` older.
+/// Moves the newest backup of `vectors` into the past.
 fn age(place: &Place, by: TimeDelta) {
     let newest = place.backups("vectors").pop().unwrap().manifest;
     let path = place.layout().manifest(&newest.collection, newest.backup_id);
@@ -300,7 +300,7 @@ fn status_is_exit_5_when_a_newest_backup_is_too_old() {
     assert_eq!(parsed["collections"][0]["too_old"], true);
     assert_eq!(parsed["schedule_interval_seconds"], 3600.0);
 
-    // Without a schedule age is shown and not judged.
+    // Without a schedule the age is shown but not judged.
     let unjudged = place.run(&["status"]).success();
     assert!(unjudged.stdout.contains("no schedule is configured"), "{}", unjudged.stdout);
     place.run(&["backup"]).success();
@@ -312,7 +312,7 @@ fn status_is_exit_5_where_nothing_was_ever_backed_up() {
     let Scene { server: _server, place } = Scene::on(server_of(1));
     let never = place.run(&["status"]).code(5);
     assert_eq!(never.stdout.lines().next(), Some("NO BACKUP: no backup was ever made here"));
-    // A run that failed altogether changes nothing about that.
+    // A completely failed run changes nothing about that.
     let mut command = place.command(&["backup", "--url", "http://127.0.0.1:1"]);
     Ran::of(&mut command).code(1);
     let failed = place.run(&["status"]).code(5);
@@ -353,7 +353,7 @@ fn status_is_exit_5_for_a_collection_on_the_server_without_a_backup() {
         assert!(status.stdout.starts_with("NOT BACKED UP: a (no good backup)\n"), "{}", status.stdout);
         assert!(status.stdout.contains("last attempt failed: "), "{}", status.stdout);
     }
-    // An archive that went missing is as bad as none.
+    // A backup with a missing archive is as bad as no backup.
     server.faults(|faults| faults.clear());
     place.run(&["backup"]).success();
     place.run(&["status"]).success();
@@ -381,7 +381,7 @@ fn the_log_has_one_form_and_ends_in_a_summary() {
     let last = lines.last().unwrap();
     assert!(last.starts_with("INFO: Backup succeeded: 1 of 1 collections, "), "{last}");
     assert!(last.ends_with(" s"), "{last}");
-    assert!(!ran.stderr.contains(['\r', '\x1b']), "no progress where no terminal is: {:?}", ran.stderr);
+    assert!(!ran.stderr.contains(['\r', '\x1b']), "no progress without a terminal: {:?}", ran.stderr);
     assert!(lines.iter().all(|line| line.starts_with("INFO: ")), "{}", ran.stderr);
 
     let quiet = place.run(&["backup", "--quiet"]).success();
@@ -395,7 +395,7 @@ fn the_log_has_one_form_and_ends_in_a_summary() {
     let quiet = place.run(&["backup", "-q", "-c", "no-such"]).code(1);
     assert!(
         log_lines(&quiet).last().unwrap().contains("no-such"),
-        "errors are never quiet: {}",
+        "errors are always printed: {}",
         quiet.stderr
     );
 }
@@ -412,7 +412,7 @@ fn json_is_alone_on_stdout() {
     assert_eq!(status["status"]["last_run"]["run_id"], report["run_id"]);
 }
 
-/// `program` on a terminal of its own, 100 columns wide.
+/// `program` on a new terminal with 100 columns.
 fn on_terminal(command: &Command) -> Command {
     let quoted: Vec<String> = std::iter::once(command.get_program())
         .chain(command.get_args())
@@ -432,13 +432,13 @@ fn on_terminal(command: &Command) -> Command {
     script
 }
 
-/// What was drawn on the terminal, piece by piece, without escape sequences.
+/// The terminal output in pieces, without escape sequences.
 fn pieces(drawn: &str) -> Vec<String> {
     let mut text = String::new();
     let mut characters = drawn.chars();
     while let Some(character) = characters.next() {
         if character == '\x1b' {
-            // ESC [ digits letter: all but colours and bold move the cursor or erase.
+            // ESC [ digits letter: all but colors and bold move the cursor or erase.
             let end = characters.by_ref().skip(1).find(char::is_ascii_alphabetic);
             if end != Some('m') {
                 text.push('\n');
@@ -471,7 +471,7 @@ fn a_terminal_shows_progress_and_log_lines_stay_whole() {
         drawn.iter().filter(|piece| !piece.starts_with("vectors [") && log_line(piece).is_none()).collect();
     assert_eq!(torn, Vec::<&String>::new(), "only bars and whole lines");
     assert!(lines.last().unwrap().starts_with("INFO: Backup succeeded"), "{lines:?}");
-    assert!(log_line(drawn.last().unwrap()).is_some(), "the bar is gone at the end: {drawn:#?}");
+    assert!(log_line(drawn.last().unwrap()).is_some(), "the bar is removed at the end: {drawn:#?}");
 
     let quiet = Ran::of(&mut on_terminal(&place.command(&["backup", "--quiet"]))).success();
     assert_eq!(pieces(&quiet.stdout), none());

@@ -1,4 +1,4 @@
-//! The files in deploy/docker fit the programs, the repository and each other. No image is built here.
+//! The files in deploy/docker match the programs, the repository and each other. No image is built here.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,7 +15,7 @@ use serde_json::Value;
 const DOCKERFILE: &str = "deploy/docker/Dockerfile";
 const COMPOSE: &str = "deploy/docker/compose.yml";
 
-/// The instructions of the Dockerfile, continued lines joined, comments left out.
+/// The instructions of the Dockerfile, with continued lines joined and without comments.
 fn instructions() -> Vec<String> {
     let text = repository::read(DOCKERFILE);
     let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
@@ -23,13 +23,13 @@ fn instructions() -> Vec<String> {
     joined.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect()
 }
 
-/// What follows `word` in the instructions that begin with it.
+/// The arguments of the instructions that begin with `word`.
 fn all(word: &str) -> Vec<String> {
     let word = format!("{word} ");
     instructions().iter().filter_map(|line| line.strip_prefix(&word).map(str::to_owned)).collect()
 }
 
-/// The words of a string or a list of YAML.
+/// The words of a YAML string or list.
 fn words(value: &Value) -> Vec<String> {
     let list = value.as_array().unwrap_or_else(|| panic!("no list: {value}"));
     list.iter().map(|word| word.as_str().expect("a word").to_owned()).collect()
@@ -56,7 +56,7 @@ fn the_dockerfile_copies_what_there_is_and_cargo_needs() {
             assert!(copy.expect("cp runs").success());
         }
     }
-    // Every member of the workspace is there, and the lock file fits.
+    // Every workspace member is copied, and the lock file matches.
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let metadata = Ran::of(
         Command::new(cargo)
@@ -123,16 +123,16 @@ fn the_exporters_health_check_tells_whether_it_answers_at_its_port() {
     let place = Place::new("http://127.0.0.1:1");
     let exporter = Exporter::start(place.path(), &[]);
     let address = exporter.address();
-    assert!(healthy(address.port()), "also while there are no backups");
+    assert!(healthy(address.port()), "even without backups");
     drop(exporter);
     assert!(!healthy(address.port()));
-    // Something else listens there.
+    // Another service listens there.
     let other = StandIn::sample();
     let port: u16 = other.url().rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
     assert!(!healthy(port));
 }
 
-/// `run-every` as the image has it.
+/// `run-every` as in the image.
 fn run_every(place: &Place, arguments: &[&str]) -> Command {
     let programs = program("qdrant-backup").parent().expect("a directory").display().to_string();
     let mut command = Command::new(repository::path("deploy/docker/run-every.sh"));
@@ -219,14 +219,14 @@ fn compose_mounts_what_there_is_and_says_what_the_programs_know() {
             assert!(all("FROM").contains(&format!("base AS {target}")), "{name}: {target}");
         }
     }
-    // Grafana looks for the dashboard where it is mounted.
+    // Grafana looks for the dashboard at its mount point.
     let provider = repository::yaml("dashboards/provisioning/dashboards/qdrant-backup.yml").remove(0);
     let directory = provider["providers"][0]["options"]["path"].as_str().expect("a path");
     let target = format!("qdrant-backup.json:{directory}/qdrant-backup.json:ro");
     let mounts = services["grafana"]["volumes"].as_array().expect("mounts");
     assert!(mounts.iter().any(|mount| mount.as_str().is_some_and(|mount| mount.ends_with(&target))));
 
-    // The program refuses an env file with a name of ours that it does not know.
+    // The program rejects an env file with an unknown variable that has our prefix.
     for uncommented in [false, true] {
         let place = Place::new("http://127.0.0.1:1");
         let text = repository::read(COMPOSE);

@@ -1,4 +1,4 @@
-//! Commands that take no lock and meet a corrupt backup: they put it on record as a restore does, and say what to take instead.
+//! Commands that take no lock and find a corrupt backup: they record it like a restore, and suggest another backup.
 
 use std::fs;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use qdrant_backup_shared::{CollectionName, atomic};
 
 const NAME: &str = "minilm_general";
 
-/// A place with two backups of each collection, and of files where these are named.
+/// A place with two backups of each collection, and of files if any are given.
 fn backed_up_twice(files: Option<&str>) -> Scene {
     let Scene { server, place } = Scene::on(StandIn::sample());
     if let Some(files) = files {
@@ -35,7 +35,7 @@ fn damage(path: &PathBuf) {
     atomic::write(path, 0o600, &bytes).unwrap();
 }
 
-/// The newest backup is on record as failed, and `ran` named it and the other one with this command.
+/// Checks that the newest backup is recorded as failed, and that `ran` named it and the other one with this command.
 #[track_caller]
 fn told(place: &Place, collection: &str, ran: Ran, ids: &[String], command: &str) {
     let command = command.replace("ID", &ids[0]);
@@ -52,7 +52,7 @@ fn an_export_that_meets_corruption_puts_it_on_record_and_takes_another_one_the_n
         let (path, ids) = (archive(&place, NAME, 1), place.ids(NAME));
         if truncated {
             let bytes = fs::read(&path).unwrap();
-            // Of the length that the manifest says, so that nothing shows before it is read.
+            // With the length in the manifest, so that only reading it shows the defect.
             atomic::write(
                 &path,
                 0o600,
@@ -64,7 +64,7 @@ fn an_export_that_meets_corruption_puts_it_on_record_and_takes_another_one_the_n
         }
         let out = place.beside("out snapshot").display().to_string();
         let export = ["export", "--collection", NAME, "-o", &out];
-        // Also beside a backup, which holds the lock.
+        // Also during a backup, which holds the lock.
         let lock = fs::File::create(place.path().join(".lock")).unwrap();
         lock.lock().unwrap();
         let command = format!("`qdrant-backup export --collection {NAME} --backup ID -o '{out}'`");

@@ -1,4 +1,4 @@
-//! What the number of points proves: little on the first restore of a backup, everything on the later ones.
+//! What the number of points proves: little on the first restore of a backup, everything on later ones.
 
 use e2e::qdrant_stand_in::{Collection, Effect, Endpoint, Fault, GeneratedSnapshot, Setup, StandIn};
 use e2e::{Place, Ran, Scene};
@@ -8,7 +8,7 @@ use qdrant_backup_shared::operation::Operation;
 use qdrant_backup_shared::verification::{CheckOutcome, Level, RestoredPoints, VerificationRecord};
 use serde_json::json;
 
-/// A backup of "churn": `counted` points before and after, and `held` in the snapshot.
+/// A backup of "churn": the server counts `counted` points before and after, and the snapshot has `held`.
 fn backed_up(counted: u64, held: u64) -> Scene {
     let churn = Collection::generated("churn", GeneratedSnapshot::new(20_000).points_count(counted));
     let holds = Fault::new(Effect::CreationHoldsPoints(held));
@@ -34,7 +34,7 @@ fn restore(place: &Place, target: &str) -> Ran {
     place.run(&["restore", "--collection", "churn", "--as", target])
 }
 
-/// Of that very backup: one that has failed a drill is not the latest good one any more.
+/// Drills this backup by id. After a failed drill it is no longer the latest good one.
 fn drill(place: &Place) -> Ran {
     let id = place.backups("churn")[0].manifest.backup_id.to_string();
     place.run(&["drill", "--on-source", "--collection", "churn", "--backup", &id])
@@ -73,7 +73,7 @@ fn a_drill_of_a_collection_that_was_written_to_passes_for_its_bytes_and_says_wha
     assert_eq!(record.restored_points.unwrap().by, Operation::Drill);
     assert_eq!(place.backups("churn")[0].condition(), Condition::Good);
     drill(&place).success();
-    assert_eq!(self::record(&place).levels[&Level::Restore].findings, [], "that number is known now");
+    assert_eq!(self::record(&place).levels[&Level::Restore].findings, [], "the number is recorded now");
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn what_was_found_first_is_what_later_restores_and_drills_must_find() {
         let record = record(&place);
         assert_eq!(record.levels[&Level::Restore].outcome, CheckOutcome::Failed);
         assert_eq!(record.levels[&Level::Restore].findings[0].kind, "points_differ");
-        assert_eq!(record.restored_points.unwrap().count, held, "the truth stays");
+        assert_eq!(record.restored_points.unwrap().count, held, "the right number is kept");
         stand_in.faults(|faults| faults.clear());
         drill(&place).success();
         assert_eq!(place.backups("churn")[0].condition(), Condition::Good);
@@ -142,7 +142,7 @@ fn a_collection_that_others_already_write_to_is_not_taken_for_the_backups_conten
     };
     written("live");
     restore(&place, "live").success().says(&["it was being written to then, or has been since"]);
-    assert_eq!(found(&place), None, "that number moves");
+    assert_eq!(found(&place), None, "the number changes");
     restore(&place, "first").success();
     written("live2");
     restore(&place, "live2")
@@ -177,7 +177,7 @@ fn a_sampled_point_that_differs_condemns_no_backup_of_a_collection_that_was_writ
     assert_eq!(place.backups("churn")[0].condition(), Condition::Good);
     assert_eq!(found(&place).unwrap().sample_matched_at, None);
 
-    // Once a drill has found them all as they were, they must be.
+    // After a drill in which all sampled points matched, they must always match.
     stand_in.faults(|faults| faults.clear());
     drill(&place).success();
     assert!(found(&place).unwrap().sample_matched_at.is_some());
@@ -231,7 +231,11 @@ fn read_fan_out_which_qdrant_leaves_out_is_set_again_after_a_restore() {
     stand_in.clear_requests();
     let over = ["restore", "--collection", "churn", "--as", "beside", "--force", "--no-safety-backup"];
     place.run(&over).success();
-    assert_eq!(stand_in.requests_matching("PATCH", "/collections/").len(), 0, "its own configuration stays");
+    assert_eq!(
+        stand_in.requests_matching("PATCH", "/collections/").len(),
+        0,
+        "its configuration is unchanged"
+    );
 
     stand_in.faults(|faults| faults.add(Fault::status(403).on(Endpoint::UpdateCollection)));
     let ran = restore(&place, "without").success();

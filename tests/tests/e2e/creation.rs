@@ -1,4 +1,4 @@
-//! What goes wrong while the server makes a snapshot.
+//! Faults while the server creates a snapshot.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use e2e::{Place, Ran, Running, Scene};
 use qdrant_backup_shared::FailureKind;
 use qdrant_backup_shared::manifest::ServerChecksum;
 
-/// The client loses sight of a creation that is done a little later.
+/// The client loses the connection to a creation that finishes a little later.
 fn cut(cut: Cut, appears_after: Option<Duration>) -> Fault {
     Fault::new(Effect::CreationCut { cut, appears_after })
 }
@@ -28,7 +28,7 @@ fn a_checksum_that_matches_nothing_fails_and_nothing_unproven_is_deleted() {
 
     assert_eq!(scene.hits(), 2);
     scene.assert_failed(FailureKind::ChecksumMismatch);
-    // The list shows another checksum than the one we were told, so neither is provably ours.
+    // The list shows another checksum than the creation's answer, so neither snapshot is provably ours.
     assert_eq!(scene.on_server().len(), 2);
     scene.assert_nothing_pending();
 }
@@ -99,7 +99,7 @@ fn a_full_disk_of_the_server_is_told_in_its_words() {
         "No space left on device",
     ]);
 
-    assert_eq!(scene.hits(), 2, "once more, and no more");
+    assert_eq!(scene.hits(), 2, "exactly one retry");
     scene.assert_failed(FailureKind::HttpStatus);
     scene.assert_server_clean();
 }
@@ -135,7 +135,7 @@ fn a_creation_that_lost_its_answer_is_found_in_the_list_and_adopted() {
 
         assert_eq!(scene.hits(), 1, "{cut_as:?}");
         scene.assert_backed_up();
-        // The list's digest is what the download was held against.
+        // The download was compared with the digest in the list.
         assert_eq!(scene.manifest().archives[0].server_checksum, ServerChecksum::Matched);
         scene.assert_server_clean();
         assert_eq!(scene.creations(), 1);
@@ -165,7 +165,7 @@ fn a_creation_that_nothing_came_of_is_looked_for_until_its_time_out_and_remember
         "503",
     ]);
 
-    assert_eq!(scene.hits(), 1, "not repeated while it may still be coming");
+    assert_eq!(scene.hits(), 1, "no retry while the snapshot may still appear");
     scene.assert_failed(FailureKind::Timeout);
     assert_eq!(scene.on_server(), Vec::<String>::new());
     let status = scene.place.status();
@@ -222,7 +222,7 @@ fn of_several_snapshots_that_may_be_ours_one_is_used_and_none_deleted() {
     let scene = Scene::with([
         Fault::new(other),
         cut(Cut::HangUp, Some(Duration::ZERO)),
-        // The second look at the list comes when both are there.
+        // Both snapshots exist when the list is requested the second time.
         Fault::new(Effect::Delay(Duration::from_millis(500))).on(Endpoint::ListSnapshots).after(1).first(1),
     ]);
 
@@ -255,7 +255,7 @@ fn an_adopted_snapshot_is_not_deleted_once_another_might_be_ours_as_well() {
     let mut running = Running::start(&mut scene.place.command(&["backup"]));
     running.until_it_says("Found snapshot");
     let adopted = scene.on_server().remove(0);
-    // Stamped a second later, as ours would be if the one that was found is another tool's.
+    // With a timestamp one second later, as ours would have if the adopted snapshot were another tool's.
     let second: u32 = adopted[adopted.len() - 11..adopted.len() - 9].parse().expect("a second");
     let other = format!(
         "{}{:02}.snapshot",
@@ -319,7 +319,7 @@ fn a_snapshot_that_another_tool_replaced_within_its_second_is_left_to_that_tool(
     assert_eq!(scene.hits(), 1);
     scene.assert_backed_up();
     assert_ne!(scene.manifest().archives[0].snapshot.sha256.to_string(), foreign().sha256());
-    // The fresh one must not replace the other tool's in turn.
+    // The new snapshot must not replace the other tool's.
     assert_eq!(scene.on_server().len(), 1);
     assert_eq!(scene.server.snapshots(DOCS)[0].checksum, Some(foreign().sha256()));
     scene.assert_nothing_pending();
@@ -339,7 +339,7 @@ fn a_creation_that_was_turned_away_is_asked_for_again_and_made_once() {
 
 #[test]
 fn a_server_that_comes_up_late_is_waited_for_and_makes_one_snapshot() {
-    // A port that nobody listens on, until the program has met that.
+    // A port that nothing listens on until the program has tried it.
     let port = Scene::new().server.port();
     let place = Place::initialised(&format!("http://127.0.0.1:{port}"));
     place.configure("qdrant:\n  retries: 20\n");

@@ -1,5 +1,6 @@
-//! Collections whose shards go by keys, where nobody says which nodes there are (a proxy does not let `GET /cluster` through) or an
-//! earlier version made the backup: the snapshot is of all of one node, drilled by nobody, and restored only into the same keys.
+//! Collections with shard keys when the nodes are unknown (because a proxy blocks `GET /cluster`) or when an earlier
+//! version made the backup. The snapshot is of the whole collection on one node. It is not drilled, and can be
+//! restored only into the same shard keys.
 
 use e2e::qdrant_stand_in::{Collection, Endpoint, Fault, GeneratedSnapshot, Setup, StandIn};
 use e2e::scene::{DOCS, POINTS, SIZE};
@@ -24,7 +25,7 @@ fn node() -> Setup {
     Setup::cluster(1).fault(Fault::status(404).on(Endpoint::Cluster))
 }
 
-/// That node with [`DOCS`], of two keys and three shards, backed up.
+/// That node with [`DOCS`], which has two keys and three shards, backed up.
 fn backed_up() -> (StandIn, Place, Ran) {
     let Scene { server, place } = Scene::of(node().collection(keyed(DOCS, &keys(), POINTS)));
     let ran = place.run(&["backup"]).success();
@@ -56,7 +57,7 @@ fn custom_sharding_is_backed_up_verified_and_told_once() {
     assert_eq!(manifest.archives[0].shard_ids, [1, 2, 3]);
     place.run(&["verify"]).success();
     place.run(&["backup"]).success();
-    assert_eq!(place.status().last_run.unwrap().warnings, Vec::<String>::new(), "it is known by now");
+    assert_eq!(place.status().last_run.unwrap().warnings, Vec::<String>::new(), "it is recorded by now");
     assert_eq!(server.snapshot_names(DOCS), Vec::<String>::new());
 }
 
@@ -114,7 +115,7 @@ fn a_restore_into_nothing_is_refused_before_anything_changes() {
     let report = place.status().last_run.unwrap();
     let failure = report.operations[0].collections[0].failure.clone().unwrap();
     assert_eq!(failure.kind, FailureKind::VersionUnsupported);
-    // Not refused for another restore: nothing is wrong with the backup.
+    // The refusal does not mark the backup as bad, so other restores remain possible.
     assert_eq!(place.backups(DOCS).remove(0).condition(), Condition::Good);
 }
 

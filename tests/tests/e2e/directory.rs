@@ -1,4 +1,4 @@
-//! The backup directory: missing, something else, not mounted, not writable, full; and what `init` makes of it.
+//! The backup directory: missing, of another kind, not mounted, not writable, or full; and what `init` does with it.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -18,12 +18,11 @@ use e2e::disks::{Disk, Nobody, chmod};
 
 const MIB: u64 = 1 << 20;
 
-/// The result of this call.
 fn run(mut command: Command) -> Ran {
     Ran::of(&mut command)
 }
 
-/// Every command that needs a repository refuses with exit code 78 and one line, and asks nothing of the server.
+/// Every command that needs a repository fails with exit code 78 and one line, and sends no requests to the server.
 #[track_caller]
 fn every_command_refuses(place: &Place, server: &StandIn, parts: &[&str]) {
     let commands: [&[&str]; 5] =
@@ -33,10 +32,10 @@ fn every_command_refuses(place: &Place, server: &StandIn, parts: &[&str]) {
         one_line(&ran, parts);
         assert_eq!(ran.stdout, "", "{arguments:?}");
     }
-    assert!(server.requests().is_empty(), "the server was bothered");
+    assert!(server.requests().is_empty(), "the server got requests");
 }
 
-/// The failure of `vectors` in a status file, which must have ended as failed.
+/// The failure of `vectors` in a status file whose run must have failed.
 #[track_caller]
 fn recorded_failure(status: &Status) -> FailureKind {
     assert_eq!(status.current_run, None);
@@ -155,7 +154,7 @@ fn a_read_only_file_system_fails_with_its_own_words_before_the_server_makes_a_sn
     assert_eq!(asked(&server, "POST", "/snapshots"), none());
     assert_eq!(tree(&disk.path()), before);
 
-    // What is there can still be read.
+    // Existing backups can still be read.
     let list = run(disk.inside(&place.command(&["list"]))).success();
     assert!(list.stdout.contains("vectors"), "{}", list.stdout);
 }
@@ -214,7 +213,7 @@ fn a_disk_without_room_for_the_snapshot_is_found_before_the_download() {
 #[cfg(feature = "outside")]
 #[test]
 fn a_disk_that_fills_up_on_the_way_costs_the_archive_but_not_the_record_of_it() {
-    // The last backup was text, so room for a tenth is thought to be enough; now it is vectors.
+    // The last backup was text, so the estimate is a tenth of the size. Now the data is vectors.
     let text = GeneratedSnapshot::new(4 * MIB).kind(FillKind::Text);
     let server = StandIn::start(Setup::empty().collection(Collection::generated("vectors", text)));
     let place = Place::new(&server.url());
@@ -233,7 +232,7 @@ fn a_disk_that_fills_up_on_the_way_costs_the_archive_but_not_the_record_of_it() 
     let status: Status = json_file::read(&disk.path().join("status.json")).unwrap();
     assert_eq!(recorded_failure(&status), FailureKind::NoSpace);
     assert_eq!(server.snapshot_names("vectors"), Vec::<String>::new());
-    assert_eq!(names(), before, "the archive is gone, and what was there is not");
+    assert_eq!(names(), before, "the archive is removed, and older files are kept");
 }
 
 #[cfg(feature = "outside")]
@@ -264,7 +263,7 @@ fn a_disk_that_others_fill_meanwhile_is_survived_and_the_next_run_succeeds() {
     assert!(!ran.stderr.contains("monitoring will not see"), "{}", ran.stderr);
     let status: Status = json_file::read(&state.join("status.json")).unwrap();
     assert_eq!(recorded_failure(&status), FailureKind::NoSpace);
-    assert_eq!(fs::read_dir(&collection).unwrap().count(), 0, "the partial archive is gone");
+    assert_eq!(fs::read_dir(&collection).unwrap().count(), 0, "the partial archive is removed");
     assert_eq!(server.snapshot_names("vectors"), Vec::<String>::new());
 
     disk.free();
@@ -285,7 +284,7 @@ fn a_disk_full_to_the_last_byte_fails_before_the_server_makes_a_snapshot() {
     disk.fill();
     server.clear_requests();
 
-    // The status cannot be replaced. The log says so, the old one stays, and monitoring sees its age.
+    // The status cannot be replaced. The log reports it, the old status stays, and monitoring sees its age.
     let ran = run(disk.inside(&place.command(&["backup"]))).code(1);
     let ran = ran.says(&["status.json", "No space left on device", "monitoring will not see this run"]);
     let last = log_lines(&ran).pop().unwrap();
@@ -293,7 +292,7 @@ fn a_disk_full_to_the_last_byte_fails_before_the_server_makes_a_snapshot() {
     assert_eq!(asked(&server, "POST", "/snapshots"), none(), "it could not be recorded as ours");
     assert_eq!(fs::read(disk.path().join("status.json")).unwrap(), status);
 
-    // With the state elsewhere it is recorded.
+    // With the state in another directory it is recorded.
     let state = place.beside("state");
     let mut command = place.command(&["backup"]);
     command.env("QDRANT_BACKUP_STATE_DIR", &state);
@@ -331,7 +330,7 @@ fn a_disk_full_to_the_last_byte_can_be_pruned_and_the_status_is_true_afterwards(
     let names = tree(&disk.path()).into_keys().filter(|name| name.contains("vectors-")).count();
     assert_eq!(names, 2, "an archive and its manifest");
 
-    // A collection is let go in the same way.
+    // Retiring a collection works in the same way.
     disk.free();
     let path = disk.path().join("status.json");
     edit(&path, |status| status["collections"]["vectors"]["on_server"] = json!(false));
@@ -345,7 +344,7 @@ fn a_disk_full_to_the_last_byte_can_be_pruned_and_the_status_is_true_afterwards(
     assert!(status.collections.is_empty() && status.pruning.is_empty());
 }
 
-/// Nothing but the repository's own few files: no archive, no manifest, nothing temporary.
+/// Checks that only the repository's own files exist: no archives, manifests or temporary files.
 #[track_caller]
 fn assert_only_own_files(root: &Path) {
     let names: Vec<String> = tree(root).into_keys().collect();
@@ -421,7 +420,7 @@ fn a_repository_file_that_cannot_be_trusted_stops_everything() {
         every_command_refuses(&place, &server, &[says]);
         one_line(&place.run(&["init"]).code(78), &[says]);
         // Only the refusal is written.
-        std::fs::remove_file(place.layout().last_refused_file()).expect("it was noted");
+        std::fs::remove_file(place.layout().last_refused_file()).expect("it was recorded");
         assert_eq!(tree(place.path()), before, "{contents}");
     }
 }
@@ -479,7 +478,7 @@ fn init_where_nothing_may_be_written_says_which_file() {
     one_line(&ran, &["repository.json: cannot be written: Permission denied"]);
     assert_eq!(tree(place.path()).len(), 0);
     let mode = fs::metadata(place.path()).unwrap().permissions().mode() & 0o7777;
-    assert_eq!(mode, 0o555, "a directory that was there keeps its mode");
+    assert_eq!(mode, 0o555, "an existing directory keeps its mode");
 }
 
 #[test]
@@ -502,7 +501,7 @@ fn what_earlier_runs_left_under_temporary_names_is_removed_and_nothing_else() {
     place.run(&["backup"]).success().says(&["Removed", "which a run that died left behind"]);
 
     assert!(stale.iter().all(|path| !path.exists()));
-    assert!(kept.iter().all(|path| path.exists()), "an orphan may be a last copy");
+    assert!(kept.iter().all(|path| path.exists()), "an orphan may be the last copy");
     assert_eq!(place.temporary(), [".env.tmp"]);
     assert_eq!(place.prove(), 2);
 }

@@ -1,4 +1,4 @@
-//! The commands in the documents and the alerts are commands of the program.
+//! The commands in the documents and the alerts are valid commands.
 
 use std::process::Command;
 
@@ -12,17 +12,17 @@ pub fn document(path: &str) -> String {
     repository::read(path)
 }
 
-/// The commands of a document: what follows the prompt.
+/// The commands of a document: the text after the prompt.
 pub fn commands(text: &str) -> Vec<&str> {
     code(text).filter_map(|line| line.strip_prefix("$ ")).collect()
 }
 
-/// The lines of fenced code, without the fences.
+/// The lines of fenced code blocks, without the fences.
 fn code(text: &str) -> impl Iterator<Item = &str> {
     fenced(text).filter_map(|(inside, line)| inside.then_some(line))
 }
 
-/// Each line but the fences, and whether it stands between two.
+/// Each line except the fences, and whether it is in a fenced code block.
 fn fenced(text: &str) -> impl Iterator<Item = (bool, &str)> {
     let mut inside = false;
     text.lines().filter_map(move |line| {
@@ -32,13 +32,14 @@ fn fenced(text: &str) -> impl Iterator<Item = (bool, &str)> {
     })
 }
 
-/// The text between backticks in the prose, which may continue on the next line.
+/// The text between backticks in the prose, which may span two lines.
 fn spans(text: &str) -> Vec<String> {
     let prose: Vec<&str> = fenced(text).filter_map(|(inside, line)| (!inside).then_some(line)).collect();
     prose.join(" ").split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
-/// The program called as its readers would, where there is no repository: whatever it takes fails before it does anything.
+/// Runs the program as readers would, without a repository, so that every valid command fails before it does
+/// anything.
 struct Reader {
     place: Place,
     path: String,
@@ -51,10 +52,10 @@ impl Reader {
         Self { place: Place::new("http://127.0.0.1:1"), path }
     }
 
-    /// Fails the test unless the program understands `line`. The shell takes it apart, as it does for its reader.
+    /// Fails the test unless the program accepts `line`. The shell parses it, as for a reader.
     fn types(&self, whence: &str, line: &str) {
         let config = self.place.beside("backup.yaml").display().to_string();
-        // An id that nobody can have.
+        // An id that cannot exist.
         let line = line.replace(" ID", " 2001-01-01-00-00-00");
         let line = match line.contains("--config ") {
             true => line,
@@ -101,7 +102,7 @@ fn every_documented_command_is_one_that_the_program_knows() {
             .map(|line| as_the_user(line).to_owned())
             .collect();
         if path == "docs/runbook.md" {
-            // In other documents, a span may name a command without its arguments.
+            // In other documents, a code span may name a command without its arguments.
             lines.extend(spans(&text));
         }
         lines.retain(|line| line.starts_with("qdrant-backup ") && !line.contains(" init"));
@@ -131,7 +132,7 @@ fn every_command_of_an_alert_is_one_that_the_program_knows() {
     }
 }
 
-/// Every call of `sed` for the cron entry in a document, by what it does to a job: whether it stops it.
+/// Every `sed` command for the cron entry in a document, by whether it disables the job.
 fn sed_calls(text: &str, stops: bool) -> Vec<&str> {
     let from_sed = text.match_indices("sed -i ").filter_map(|(at, _)| text[at..].split(['`', '\n']).next());
     let calls = from_sed.filter(|call| call.ends_with("/etc/cron.d/qdrant-backup"));
@@ -161,9 +162,9 @@ fn the_documented_commands_stop_and_start_the_cron_entry_and_nothing_else_in_its
             atomic::write(&file, 0o644, entry.as_bytes()).unwrap();
             let stopped = run(stop[0]);
             assert_eq!(jobs(&stopped), 0, "{page}: {stopped}");
-            assert_eq!(run(stop[0]), stopped, "{page}: twice is as once");
+            assert_eq!(run(stop[0]), stopped, "{page}: the second time changes nothing");
             assert_eq!(&run(start[0]), entry, "{page}");
-            assert_eq!(&run(start[0]), entry, "{page}: twice is as once");
+            assert_eq!(&run(start[0]), entry, "{page}: the second time changes nothing");
         }
     }
 }

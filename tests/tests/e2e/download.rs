@@ -1,4 +1,4 @@
-//! What goes wrong while a snapshot is on its way.
+//! Faults during a download.
 
 use std::time::Duration;
 
@@ -236,7 +236,7 @@ fn a_server_with_its_snapshots_in_s3_gives_no_checksum_and_the_manifest_says_so(
 
 #[test]
 fn a_download_from_s3_that_ends_early_is_no_backup() {
-    // What tells these apart from a whole file is the connection's end, the create response, or the archive itself.
+    // The end of the connection, the creation's answer or the archive itself shows that these are incomplete.
     let whole = Content::generated(&GeneratedSnapshot::new(SIZE));
     let half = Content::bytes(whole.read_at(0, SIZE as usize / 2).expect("half a snapshot"));
     for (fault, kind, message) in [

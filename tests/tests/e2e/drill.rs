@@ -1,4 +1,4 @@
-//! Drills: what they prove, what they find, and that they leave nothing.
+//! Drills: what they prove and find, and that they leave nothing behind.
 
 use std::io::Write;
 use std::process::Child;
@@ -15,7 +15,7 @@ use qdrant_backup_shared::{FailureKind, json_file};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
-/// The genuine collections, backed up, and an empty server to drill on.
+/// The genuine collections, backed up, and an empty server for drills.
 fn scene() -> (StandIn, StandIn, Place) {
     let Scene { server: source, place } = Scene::on(StandIn::sample());
     place.run(&["backup"]).success();
@@ -28,7 +28,7 @@ fn drilled(place: &Place, collection: &str) -> Option<LevelRecord> {
     backup.verification?.levels.remove(&Level::Restore)
 }
 
-/// Nothing is left of a drill: no collection, and in no collection's folder a file.
+/// Checks that a drill left nothing: no collection, and no file in any collection's folder.
 #[track_caller]
 fn nothing_left(stand_in: &StandIn, place: &Place, collections: &[&str]) {
     let left: Vec<String> = stand_in.state(|state| state.collections.keys().cloned().collect());
@@ -64,7 +64,7 @@ fn every_backup_is_restored_compared_recorded_and_removed_again() {
         assert_eq!(place.status().operations[&Operation::Drill].last_outcome, Some(Outcome::Success));
         let deleted = target.requests_matching("DELETE", "/snapshots/");
         let dropped: Vec<_> = target.requests_matching("DELETE", "__drill_");
-        assert_eq!((deleted.len(), dropped.len()), (4, 8), "the file goes before the collection");
+        assert_eq!((deleted.len(), dropped.len()), (4, 8), "the file is deleted before the collection");
         place.run(&["list"]).success();
     }
 }
@@ -258,7 +258,7 @@ fn two_drills_do_not_give_way_to_each_other_and_an_interrupted_one_tidies_up() {
     nothing_left(&target, &place, &[]);
 }
 
-/// A backup that takes more than the buffers on the way, and a server that never reads it.
+/// A backup larger than the buffers on the way, and a server that never reads it.
 fn big_scene() -> (StandIn, Place) {
     let big = GeneratedSnapshot::new(64 << 20);
     let source =
@@ -279,7 +279,7 @@ fn wait(child: Child) -> std::process::Output {
 fn wait_for(condition: impl Fn() -> bool) {
     let since = Instant::now();
     while !condition() {
-        assert!(since.elapsed() < Duration::from_secs(30), "it never came to that");
+        assert!(since.elapsed() < Duration::from_secs(30), "this was never reached");
         std::thread::sleep(Duration::from_millis(20));
     }
 }

@@ -1,4 +1,4 @@
-//! Collections that somebody drops while a run is under way: a note, and no failure.
+//! Collections dropped during a run: a note, not a failure.
 
 use e2e::Scene;
 use e2e::directory::name;
@@ -8,7 +8,7 @@ use qdrant_backup_shared::operation::Outcome;
 
 const OTHER: &str = "other";
 
-/// When somebody drops the collection.
+/// When the collection is dropped.
 fn moments() -> Vec<(&'static str, Vec<Fault>)> {
     let at = |endpoint, after| {
         Fault::new(Effect::DropCollection).on(endpoint).collection(DOCS).after(after).first(1)
@@ -50,13 +50,13 @@ fn a_collection_that_is_dropped_during_the_run_is_a_note_and_no_failure() {
 
         assert!(scene.hits() > 0, "{moment}");
         let status = scene.place.status();
-        assert!(!status.collections.contains_key(&name(DOCS)), "{moment}: nothing is expected of it");
+        assert!(!status.collections.contains_key(&name(DOCS)), "{moment}: no backups are expected");
         assert_eq!(scene.operation().last_outcome, Some(Outcome::Success), "{moment}");
         assert_eq!(scene.collection(OTHER).last_outcome, Some(Outcome::Success), "{moment}");
         assert_eq!(scene.place.backups(DOCS).len(), 0, "{moment}");
         assert_eq!(scene.place.temporary(), Vec::<String>::new(), "{moment}");
         assert!(!scene.place.layout().collection(&name(DOCS)).exists(), "{moment}");
-        // Its snapshot is out of reach, and stays on record until that changes.
+        // Its snapshot cannot be deleted and stays on record until it can.
         let left: Vec<String> =
             status.undeleted_snapshots.iter().map(|snapshot| snapshot.name.clone()).collect();
         assert_eq!(left, scene.on_server(), "{moment}");
@@ -76,7 +76,7 @@ fn a_collection_with_backups_that_is_dropped_during_a_run_is_gone_from_the_serve
 
             let docs = scene.collection(DOCS);
             assert_eq!((docs.on_server, docs.failure), (Some(false), None), "{moment}");
-            assert_eq!(docs.last_outcome, Some(Outcome::Success), "{moment}: of the backup before");
+            assert_eq!(docs.last_outcome, Some(Outcome::Success), "{moment}: from the previous backup");
             assert_eq!(scene.place.backups(DOCS).len(), 1, "{moment}: it is kept");
         }
     }
@@ -94,7 +94,7 @@ fn what_was_left_of_a_dropped_collection_is_deleted_once_there_is_one_again() {
     assert_eq!(scene.on_server().len(), 1);
 
     scene.backup().success();
-    assert_eq!(scene.place.status().undeleted_snapshots.len(), 1, "out of reach, and not forgotten");
+    assert_eq!(scene.place.status().undeleted_snapshots.len(), 1, "unreachable, but still on record");
     scene.place.run(&["prune", "--server-leftovers"]).success();
 
     scene.server.state(|state| state.add_collection(generated(DOCS)));
@@ -116,7 +116,7 @@ fn a_person_can_take_what_is_out_of_reach_off_the_record() {
 
 #[test]
 fn a_collection_that_is_dropped_and_made_again_is_backed_up() {
-    // Only the 404 shows it.
+    // Only the 404 answer shows it.
     for endpoint in [Endpoint::CollectionCluster, Endpoint::CountPoints, Endpoint::CreateSnapshot] {
         let scene = scene(vec![Fault::status(404).on(endpoint).collection(DOCS).first(1)]);
 

@@ -1,4 +1,4 @@
-//! The examples in deploy/examples are ones that the program takes, the lines included that are commented out.
+//! The program accepts the examples in deploy/examples, including the commented lines.
 
 use std::process::{Command, Stdio};
 
@@ -11,7 +11,7 @@ use serde_json::Value;
 const CONFIG: &str = "deploy/examples/backup.yaml";
 const ENV: &str = "deploy/examples/env";
 
-/// Both examples beside a place, as `change` makes them.
+/// Both examples next to a place, changed by `change`.
 fn installed(place: &Place, change: impl Fn(String) -> String) -> Command {
     let mut command = Command::new(program("qdrant-backup"));
     command.env_clear().env("TZ", "UTC").stdin(Stdio::null());
@@ -23,7 +23,7 @@ fn installed(place: &Place, change: impl Fn(String) -> String) -> Command {
     command
 }
 
-/// What `config show` says of `key`: the value and the place that it came from.
+/// The value of `key` in `config show`, and its source.
 #[track_caller]
 fn shown(settings: &Value, key: &str) -> (String, String) {
     let setting = &settings["settings"][key];

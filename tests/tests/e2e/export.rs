@@ -77,9 +77,9 @@ fn a_damaged_archive_leaves_no_file_and_exit_code_4() {
     let (place, collection, backup) = backed_up(&server);
     let archive = backup.archive.clone();
     let whole = fs::read(&archive).expect("an archive");
-    // By its id, for it is on record as bad from the first time on.
+    // By its id, because it is recorded as bad after the first time.
     let id = backup.manifest.backup_id.to_string();
-    // In the middle, in its first byte, and at the end.
+    // In the middle, in the first byte, and at the end.
     for offset in [whole.len() / 2, 0, whole.len() - 1] {
         let mut damaged = whole.clone();
         damaged[offset] ^= 1;

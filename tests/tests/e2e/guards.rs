@@ -1,4 +1,4 @@
-//! The right server, the right collections, and whole ones.
+//! Checks that the right server and complete collections are backed up.
 
 use e2e::Scene;
 use e2e::directory::name;
@@ -38,7 +38,7 @@ fn an_emptied_server_fails_the_run_and_nothing_is_changed() {
     assert_eq!(operation.last_outcome, Some(Outcome::Failed));
     assert!(operation.last_success_at.is_some());
     assert_eq!(operation.failures.into_iter().collect::<Vec<_>>(), [(FailureKind::SourceChanged, 1)]);
-    assert_eq!(scene.collection(DOCS).on_server, Some(true), "a run that failed does not know better");
+    assert_eq!(scene.collection(DOCS).on_server, Some(true), "a failed run proves nothing");
 
     scene.heal();
     scene.backup().success();
@@ -143,7 +143,7 @@ fn a_collection_that_is_asked_for_and_not_there_fails_alone() {
         .says(&["Backup partial: 1 of 2", "dosc (no_collection)"]);
     scene.assert_server_clean();
     assert_eq!(scene.place.prove(), 1);
-    assert!(!scene.place.status().collections.contains_key(&name("dosc")), "it never was a collection");
+    assert!(!scene.place.status().collections.contains_key(&name("dosc")), "it was never a collection");
     assert_eq!(scene.operation().failures.into_iter().collect::<Vec<_>>(), [(FailureKind::NoCollection, 1)]);
 
     scene.place.run(&["backup", "--collection", "dosc"]).code(1);
@@ -165,9 +165,12 @@ fn globs_choose_the_collections() {
     assert_eq!(scene.server.requests_matching("GET", "/collections/b").len(), 0);
     assert_eq!(scene.server.requests_matching("GET", "/collections/c_tmp").len(), 0);
     assert_eq!(scene.collection("a").on_server, Some(true));
-    assert!(!scene.place.status().collections.contains_key(&name("b")), "what is left out is not missing");
+    assert!(
+        !scene.place.status().collections.contains_key(&name("b")),
+        "an excluded collection is not missing"
+    );
 
-    // What is asked for by name is not looked for among the patterns.
+    // An explicitly requested collection is backed up even if no pattern matches it.
     scene.place.run(&["backup", "--collection", "b"]).success();
     assert_eq!(scene.place.backups("b").len(), 1);
 }
@@ -241,7 +244,7 @@ fn what_the_first_contact_showed_is_missing_until_it_is_backed_up() {
     assert_eq!(scene.collection("b").on_server, Some(true));
     assert!(
         !scene.place.status().collections.contains_key(&name("d_tmp")),
-        "what is left out is not missing"
+        "an excluded collection is not missing"
     );
 
     scene.backup().success();
@@ -282,7 +285,7 @@ fn a_retired_collection_is_not_missing_because_another_was_backed_up() {
     let b = scene.server.state(|state| state.collections.remove("b"));
     scene.backup().success();
     scene.place.run(&["prune", "--retire", "b"]).success();
-    scene.server.state(|state| state.collections.insert("b".to_owned(), b.expect("it was there")));
+    scene.server.state(|state| state.collections.insert("b".to_owned(), b.expect("it existed")));
 
     scene.place.run(&["backup", "--collection", "a"]).success();
 

@@ -1,4 +1,4 @@
-//! Hooks and the dead man's switch: who hears of what, and that nothing they do harms the backup.
+//! Hooks and the dead man's switch: what they receive, and that they cannot break a backup.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -13,7 +13,7 @@ use qdrant_backup_shared::operation::Outcome;
 use rustix::process::Signal;
 use serde_json::Value;
 
-/// A scene whose hooks write what they are told to files named after their events; `more` goes to the section `hooks`.
+/// A scene whose hooks write their input to files named after the events. `more` is added to the section `hooks`.
 fn told(scene: Scene, more: &str) -> Scene {
     let mut yaml = format!("{IMPATIENT}hooks:\n{more}");
     for event in ["success", "failure", "partial", "skipped"] {
@@ -29,7 +29,7 @@ fn told(scene: Scene, more: &str) -> Scene {
     scene
 }
 
-/// What the hook of `event` was told: its environment and its standard input.
+/// What the hook of `event` received: its environment and its standard input.
 fn heard(scene: &Scene, event: &str) -> Option<(String, String)> {
     let read = |end: &str| fs::read_to_string(scene.place.beside(&format!("{event}.{end}"))).ok();
     Some((read("env")?, read("json")?))
@@ -50,7 +50,8 @@ fn events(scene: &Scene) -> Vec<&'static str> {
         .collect()
 }
 
-/// A dead man's switch that answers with these status lines in turn, repeats the last one, and keeps the requested paths.
+/// A dead man's switch that answers with these status lines in turn, repeating the last one. It records the requested
+/// paths.
 fn service(answers: &[&'static str]) -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}/s3cret-uuid", listener.local_addr().expect("an address"));
@@ -62,7 +63,7 @@ fn service(answers: &[&'static str]) -> (String, Arc<Mutex<Vec<String>>>) {
             let mut lines =
                 BufReader::new(stream.try_clone().expect("a socket")).lines().map_while(Result::ok);
             let Some(first) = lines.next() else { continue };
-            // The rest of the head, so that the answer is not lost in a reset connection.
+            // Reads the rest of the head, so that the connection is not reset before the client reads the answer.
             drop(lines.find(String::is_empty));
             kept.lock().unwrap().push(first.split(' ').nth(1).unwrap_or_default().to_owned());
             let answer = answers.get(number).or(answers.last()).copied().unwrap_or("200 OK");
@@ -126,7 +127,7 @@ fn a_program_gets_its_arguments_as_they_stand_and_no_shell_sees_them() {
     let shown = scene.place.run(&["config", "show"]).success().stdout;
     assert!(shown.contains(&format!("{} ********", program.display())) && !shown.contains("`id`"), "{shown}");
 
-    // By its name, where PATH has it: after what is not there, what cannot be run and what is relative.
+    // A program name is looked up in PATH. Missing, relative and non-executable entries are skipped.
     fs::remove_file(&file).unwrap();
     let (first, second) = (scene.place.beside("first"), scene.place.beside("second"));
     for (directory, mode) in [(&first, 0o644), (&second, 0o755)] {
@@ -142,7 +143,7 @@ fn a_program_gets_its_arguments_as_they_stand_and_no_shell_sees_them() {
     run(&["run"], &path).success().never_says("WARN");
     assert!(fs::read_to_string(&file).unwrap().starts_with(&heard));
 
-    // Where there is none, the backup is not affected, and whoever asks is told before.
+    // If it does not exist, backups still work, and `config check` reports it.
     let ran = run(&["run"], "second:/usr/bin:/bin").success();
     ran.says(&["WARN: hooks.on_success: cannot be started: there is no program tell-them in PATH"]);
     let check = run(&["config", "check"], "/usr/bin:/bin").code(78).stdout;
@@ -184,7 +185,7 @@ fn failures_of_every_size_are_told_apart() {
     assert!(report.contains("\"partial\""), "{report}");
 
     scene.server.faults(|all| all.add(Fault::status(500).on(Endpoint::CreateSnapshot)));
-    // Verifying the backup of the other collection succeeds, but no collection is backed up.
+    // Verification of the other collection's backup succeeds, but no collection is backed up.
     scene.place.run(&["run"]).code(1);
     assert_eq!(events(&scene), ["failure", "partial"]);
 
@@ -222,7 +223,7 @@ fn a_run_that_backs_up_nothing_has_one_outcome_everywhere_with_its_reason() {
         assert_eq!(status.last_run.map(|run| run.outcome), Some(Outcome::Failed));
         let kept = scene.operation().failure.expect("why").message;
         assert!(kept.contains(reason), "{kept}");
-        // A command by hand that says nothing of backups hides nothing.
+        // A manual command without a backup does not hide the failure.
         scene.heal();
         scene.place.run(&["verify"]).success();
         let shown = scene.place.run(&["status"]).stdout;
@@ -349,7 +350,7 @@ fn a_hook_that_fails_or_hangs_is_a_warning() {
 fn an_interrupted_run_is_told_as_a_failure() {
     let scene = told(Scene::with([Fault::new(Effect::NeverAnswer).on(Endpoint::CreateSnapshot)]), "");
     let running = Running::start(&mut scene.place.command(&["run"]));
-    eventually("the creation is asked for", || scene.creations() > 0);
+    eventually("the creation is requested", || scene.creations() > 0);
 
     running.end_with(Signal::TERM).code(143);
 

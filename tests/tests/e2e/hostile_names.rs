@@ -1,4 +1,4 @@
-//! A server that lists what Qdrant cannot have.
+//! A server that lists names that are impossible in Qdrant.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
@@ -99,7 +99,7 @@ fn a_flood_of_impossible_names_is_counted_and_the_rest_is_backed_up() {
     assert_eq!(scene.place.prove(), 1);
 }
 
-/// Replaces the archive of the only backup of configuration files, as somebody who can write there would.
+/// Replaces the archive of the only backup of configuration files, as a user with write permission could.
 fn replace_archive(place: &Place, tar: &[u8]) {
     let backup = place.backups("/files").remove(0);
     let mut manifest = backup.manifest;
@@ -112,7 +112,7 @@ fn replace_archive(place: &Place, tar: &[u8]) {
     json_file::write(&place.layout().manifest(&name("/files"), manifest.backup_id), &manifest).unwrap();
 }
 
-/// A place with one backup of a configuration file, stored plainly.
+/// A place with one backup of a configuration file, stored uncompressed.
 fn with_files() -> (Scene, String) {
     let scene = Scene::new();
     let file = scene.place.beside("tool");

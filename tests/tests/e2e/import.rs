@@ -1,4 +1,4 @@
-//! Snapshots of other tools, and archives that have lost their manifest, become backups.
+//! Imports: snapshots of other tools, and archives without a manifest, become backups.
 
 use std::fs;
 use std::io::Write;
@@ -24,7 +24,7 @@ fn genuine(file: &str) -> Vec<u8> {
     GenuineSnapshot::find("1.18.3", file).unwrap().read().unwrap()
 }
 
-/// A file beside the backup directory.
+/// A file next to the backup directory.
 fn put(place: &Place, name: &str, bytes: &[u8]) -> String {
     let path = place.beside(name);
     atomic::write(&path, 0o644, bytes).unwrap();
@@ -39,7 +39,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 
 #[test]
 fn a_genuine_snapshot_becomes_a_backup_plain_or_compressed() {
-    // As the `zstd` command compresses, and as `pzstd` does: with a skippable frame before the first.
+    // Compressed like the `zstd` command does, and like `pzstd` does: with a skippable frame first.
     let whole = genuine("minilm_general.snapshot");
     let frame = zstd::encode_all(whole.as_slice(), 3).unwrap();
     let skippable = [&[0x50, 0x2a, 0x4d, 0x18, 4, 0, 0, 0][..], &(frame.len() as u32).to_le_bytes()].concat();
@@ -94,7 +94,7 @@ fn a_genuine_snapshot_becomes_a_backup_plain_or_compressed() {
         .success()
         .says(&["backup 2025-07-15-14-30-00 already contains this snapshot"]);
     assert_eq!(place.ids("mixtral_embeddings").len(), 1);
-    assert!(fs::exists(&plain).unwrap(), "what was imported is left where it was");
+    assert!(fs::exists(&plain).unwrap(), "the imported file is not moved");
     assert!(place.temporary().is_empty());
 }
 
@@ -203,7 +203,7 @@ fn an_orphan_is_adopted_where_it_lies() {
     place.run(&["import", &file]).code(1).says(&["nothing to import"]);
     let garbage = place.plant("docs", "2025-07-16T14:30:00Z", Planted::Orphan);
     place.run(&["import", &garbage.to_string_lossy()]).code(1).says(&["not a whole snapshot"]);
-    assert!(garbage.exists(), "an orphan that is refused stays");
+    assert!(garbage.exists(), "a refused orphan is kept");
 }
 
 #[test]
@@ -237,12 +237,12 @@ fn the_version_of_an_imported_snapshot_is_that_of_the_backups_around_it() {
         place.backups(name).remove(0).manifest.source.qdrant_version
     };
     assert!(first.source.qdrant_version.is_some());
-    assert_eq!(import("last", peer, &stamp(1)), None, "nothing from later tells");
+    assert_eq!(import("last", peer, &stamp(1)), None, "no later backup proves it");
 
     backup();
     assert_eq!(import("between", peer, &stamp(1)), first.source.qdrant_version);
     assert_eq!(import("foreign", peer + 1, &stamp(1)), None, "another node");
-    assert_eq!(import("before", peer, &stamp(-60)), None, "nothing from earlier tells");
+    assert_eq!(import("before", peer, &stamp(-60)), None, "no earlier backup proves it");
     place.run(&["restore", "--collection", "between"]).success();
     place.run(&["restore", "--collection", "before"]).code(1).says(&["does not say which version"]);
     let drill = ["drill", "--collection", "before", "--on-source"];
@@ -250,7 +250,7 @@ fn the_version_of_an_imported_snapshot_is_that_of_the_backups_around_it() {
     place.run(&[&drill[..], &["--allow-version-skew"]].concat()).success();
 }
 
-/// A file of so many bytes that zstd takes for more than thirty thousand times as much: a tar whose one member has all of it.
+/// A file of this size that zstd decompresses to more than thirty thousand times as much: a tar with a single member.
 fn bomb(bytes: usize) -> Vec<u8> {
     let mut header = tar::Header::new_gnu();
     header.set_path("0/segments/bomb.tar").unwrap();
@@ -258,7 +258,7 @@ fn bomb(bytes: usize) -> Vec<u8> {
     header.set_mode(0o644);
     header.set_cksum();
     let head = header.as_bytes();
-    // A frame with a window of 128 KiB; a block as it is, then blocks of one byte that is repeated.
+    // A frame with a window of 128 KiB: a raw block, then blocks of one repeated byte.
     let mut packed = vec![0x28, 0xb5, 0x2f, 0xfd, 0, 0x38];
     packed.extend_from_slice(&((head.len() as u32) << 3).to_le_bytes()[..3]);
     packed.extend_from_slice(head);
@@ -273,7 +273,7 @@ fn bomb(bytes: usize) -> Vec<u8> {
 #[test]
 fn a_snapshot_bomb_takes_little_memory_does_not_keep_a_signal_waiting_and_leaves_nothing() {
     let place = place();
-    // A thousand times as much, told apart into members as `pigz` and this program write them.
+    // A thousand times as much, split into members as `pigz` and this program write them.
     let gzip = gzip(&vec![0; 64 << 20]).repeat(160);
     for (name, packed) in [("zstd", bomb(10 << 20)), ("gzip", gzip)] {
         let file = put(&place, &format!("{name}-{PEER}-{STAMP}.snapshot"), &packed);
@@ -281,7 +281,7 @@ fn a_snapshot_bomb_takes_little_memory_does_not_keep_a_signal_waiting_and_leaves
         let running = Running::start(&mut command);
         eventually("it is read", || !place.temporary().is_empty());
         std::thread::sleep(std::time::Duration::from_secs(1));
-        let taken = running.anonymous_kib().expect("it is still at it");
+        let taken = running.anonymous_kib().expect("it is still running");
         assert!(taken < 32 << 10, "{name}: {taken} KiB of memory");
         let begun = std::time::Instant::now();
         running.end_with(Signal::TERM).code(143).says(&["interrupted by a signal"]);

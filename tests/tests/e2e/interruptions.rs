@@ -1,4 +1,4 @@
-//! Runs that end in the middle: signals, kills, and a server that disappears during the cleanup.
+//! Runs that end early: by signals, kills, or a server that disappears during cleanup.
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -11,12 +11,12 @@ use qdrant_backup_shared::FailureKind;
 use qdrant_backup_shared::operation::Outcome;
 use rustix::process::Signal;
 
-/// A creation that a test has time to interrupt.
+/// A creation slow enough to be interrupted.
 fn slow_creation() -> Fault {
     Fault::new(Effect::CreationTakes(Duration::from_millis(1500))).first(1)
 }
 
-/// A download that stops in its middle.
+/// A download that stops in the middle.
 fn stalled_download() -> Fault {
     Fault::new(Effect::StallAfter { bytes: 100_000, lasting: None }).first(1)
 }
@@ -25,11 +25,11 @@ fn start(scene: &Scene) -> Running {
     Running::start(&mut scene.place.command(&["backup"]))
 }
 
-/// A run that waits for its creation's answer.
+/// A run that is waiting for the creation's answer.
 fn within_creation() -> (Scene, Running) {
     let scene = Scene::with([slow_creation()]);
     let running = start(&scene);
-    eventually("a snapshot is asked for", || scene.creations() == 1 && scene.hits() == 1);
+    eventually("a snapshot is requested", || scene.creations() == 1 && scene.hits() == 1);
     (scene, running)
 }
 
@@ -42,7 +42,7 @@ fn within_download() -> (Scene, Running) {
     (scene, running)
 }
 
-/// What must hold after a creation that was not waited for: it is never deleted on a guess.
+/// Checks after an unanswered creation: a snapshot that may not be ours is never deleted.
 fn assert_leftover_is_reported_once(scene: &Scene) {
     eventually("the snapshot appears", || scene.on_server().len() == 1);
     let leftover = scene.on_server();
@@ -92,7 +92,7 @@ fn a_kill_during_creation_leaves_a_creation_to_look_for() {
 
     assert_eq!(running.end_with(Signal::KILL).code, None);
 
-    let current = scene.place.status().current_run.expect("nobody could say that it ended");
+    let current = scene.place.status().current_run.expect("its end could not be recorded");
     assert_eq!(current.creating.map(|creating| creating.collection), Some(name(DOCS)));
     assert_leftover_is_reported_once_after_death(&scene);
 }
@@ -126,7 +126,7 @@ fn a_signal_while_a_lost_snapshot_is_looked_for_leaves_it_to_the_next_run() {
     assert_eq!(status.current_run, None);
     assert_eq!(status.unanswered_creations.len(), 1);
     scene.heal();
-    // Until the creation's time-out it may still appear.
+    // Until the creation times out, the snapshot may still appear.
     scene.backup().success();
     assert_eq!(scene.place.status().unanswered_creations.len(), 1);
     assert_eq!(scene.place.status().suspected_leftovers, []);
@@ -166,7 +166,7 @@ fn a_second_signal_ends_the_run_at_once_and_says_what_is_left() {
         let (scene, running) = within_download();
         scene.server.faults(|faults| faults.add(Fault::new(Effect::NeverAnswer).on(Endpoint::ListSnapshots)));
         running.signal(first);
-        eventually("it tidies up", || scene.hits() == 2);
+        eventually("it cleans up", || scene.hits() == 2);
         std::thread::sleep(Duration::from_millis(300));
 
         let asked = Instant::now();
@@ -189,7 +189,7 @@ fn a_second_signal_ends_the_run_at_once_and_says_what_is_left() {
 #[test]
 fn a_wish_to_end_that_arrives_twice_is_one() {
     let (scene, running) = within_download();
-    // As `timeout` sends it: to the process and to its group.
+    // Like `timeout`: the signal goes to the process and to its group.
     running.signal(Signal::TERM);
     running
         .end_with(Signal::TERM)
@@ -238,7 +238,7 @@ fn a_signal_ends_the_run_also_when_the_server_does_not_answer_any_more() {
 #[test]
 fn no_further_collection_is_begun_after_a_signal() {
     let (scene, running) = within_download();
-    // It is listed after the one that is on its way.
+    // It comes after the current collection.
     scene.server.state(|state| state.add_collection(generated("later")));
 
     running.end_with(Signal::TERM).code(143);
@@ -305,7 +305,7 @@ fn a_recorded_snapshot_is_deleted_only_while_its_name_has_its_checksum() {
     scene.backup().success();
     assert_eq!(scene.hits(), 1);
     let recorded = scene.on_server().remove(0);
-    // Another tool has made one of the same second since.
+    // Meanwhile another tool has created one in the same second.
     scene.server.add_snapshot(DOCS, &recorded, foreign());
     scene.server.clear_requests();
 

@@ -1,4 +1,4 @@
-//! Several collections at a time: each has its intent, its record and its own end.
+//! Several collections in parallel: each has its own intent, record and result.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -25,12 +25,12 @@ fn start(scene: &Scene, jobs: &str) -> Running {
     Running::start(&mut scene.place.command(&["backup", "--jobs", jobs]))
 }
 
-/// A run with three downloads in their middle, and a fourth collection that waits for its turn.
+/// A run with three downloads in progress and a fourth collection waiting.
 fn within_downloads() -> (Scene, Running) {
     let stall = Effect::StallAfter { bytes: 100_000, lasting: None };
     let scene = scene([Fault::new(stall).first(3)]);
     let running = start(&scene, "3");
-    eventually("three downloads are under way", || scene.hits() == 3 && scene.place.temporary().len() == 3);
+    eventually("three downloads are in progress", || scene.hits() == 3 && scene.place.temporary().len() == 3);
     (scene, running)
 }
 
@@ -70,7 +70,7 @@ fn no_more_than_the_asked_for_number_is_under_way() {
 
     let scene = scene_with_configured_jobs();
     let running = Running::start(&mut scene.place.command(&["run"]));
-    eventually("two downloads are under way", || scene.hits() == 2);
+    eventually("two downloads are in progress", || scene.hits() == 2);
     assert_eq!(scene.server.requests_matching("GET", "/collections/c").len(), 0);
     drop(running);
 }
@@ -137,11 +137,11 @@ fn a_kill_during_creations_leaves_all_of_them_to_look_for() {
     let slow = Fault::new(Effect::CreationTakes(Duration::from_millis(1500))).first(3);
     let scene = scene([slow]);
     let running = start(&scene, "3");
-    eventually("three snapshots are asked for", || scene.hits() == 3);
+    eventually("three snapshots are requested", || scene.hits() == 3);
 
     assert_eq!(running.end_with(Signal::KILL).code, None);
 
-    let current = scene.place.status().current_run.expect("nobody could say that it ended");
+    let current = scene.place.status().current_run.expect("its end could not be recorded");
     let intents: BTreeSet<String> =
         current.into_creations().map(|creating| creating.collection.to_string()).collect();
     assert_eq!(intents.into_iter().collect::<Vec<_>>(), ["a", "b", "c"]);
@@ -161,7 +161,7 @@ fn a_signal_during_creations_leaves_all_of_them_to_look_for() {
     let slow = Fault::new(Effect::CreationTakes(Duration::from_millis(1500))).first(3);
     let scene = scene([slow]);
     let running = start(&scene, "3");
-    eventually("three snapshots are asked for", || scene.hits() == 3);
+    eventually("three snapshots are requested", || scene.hits() == 3);
 
     running.end_with(Signal::TERM).code(143);
 

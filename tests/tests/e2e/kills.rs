@@ -1,4 +1,4 @@
-//! Runs that are ended by signals, after which they clean up, and by kill -9, after which they cannot.
+//! Runs ended by signals, which clean up, and by kill -9, which do not.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::process::ExitStatusExt;
@@ -18,7 +18,7 @@ use crate::traces::{asked, collection_of, none, server_of};
 
 const MIB: u64 = 1 << 20;
 
-/// The run cleaned up: nothing temporary, nothing on the server, and the status says what happened.
+/// Checks that the run cleaned up: no temporary files, no snapshots on the server, and a correct status.
 #[track_caller]
 fn assert_interrupted(place: &Place, server: &StandIn, ran: &Ran) {
     assert_eq!(place.temporary(), none());
@@ -65,15 +65,14 @@ fn a_signal_during_the_creation_is_obeyed_and_what_the_server_makes_is_reported_
     server.faults(|faults| faults.add(Fault::new(Effect::CreationTakes(Duration::from_secs(2))).first(1)));
     let place = Place::initialised(&server.url());
     let running = Running::start(&mut place.command(&["backup"]));
-    eventually("the creation is asked for", || !asked(&server, "POST", "/snapshots").is_empty());
+    eventually("the creation is requested", || !asked(&server, "POST", "/snapshots").is_empty());
     running.signal(Signal::TERM);
     let ran = running.end().code(143);
 
     assert_interrupted(&place, &server, &ran);
     assert_eq!(place.status().unanswered_creations.len(), 1, "the intent is kept");
-    let leftover = eventually_within(PATIENCE, "the server finishes all the same", || {
-        server.snapshot_names("vectors").pop()
-    });
+    let leftover =
+        eventually_within(PATIENCE, "the server finishes anyway", || server.snapshot_names("vectors").pop());
 
     place.run(&["backup"]).success().says(&["WARN", &leftover, "not deleted, because that is not certain"]);
     let status = place.status();
@@ -94,18 +93,18 @@ fn collections_done_before_a_signal_stay_done() {
     running.signal(Signal::TERM);
     let ran = running.end().code(143).says(&["Backup interrupted by a signal: 1 of 2 collections"]);
     assert_eq!(place.prove(), 1);
-    let report: Value = serde_json::from_str(&ran.stdout).expect("the report is printed all the same");
+    let report: Value = serde_json::from_str(&ran.stdout).expect("the report is printed anyway");
     assert_eq!(report["outcome"], "interrupted");
     let status = place.status();
     assert_eq!(status.collections[&CollectionName::new("a").unwrap()].last_outcome, Some(Outcome::Success));
     assert_eq!(status.operations[&Operation::Backup].last_success_at, None);
 }
 
-/// How many runs are killed, with one collection at a time and with several.
+/// The number of killed runs, with one collection at a time and with several.
 const KILLS: u64 = 60;
 const KILLS_OF_SEVERAL: u64 = 40;
 
-/// What `list` shows can be trusted: every backup good, every archive decompressing to the recorded digest.
+/// Checks that `list` is right: every backup is good, and every archive decompresses to the recorded digest.
 #[track_caller]
 pub fn assert_list_is_true(place: &Place) -> usize {
     let list = place.run(&["list", "--json"]).success();
@@ -133,7 +132,7 @@ fn kill_often(kills: u64, jobs: &str, names: &[&str]) {
     for name in names {
         setup = setup.collection(collection_of(name, 192 << 10));
     }
-    // So that every stage lasts long enough to be hit.
+    // Makes every stage long enough to be hit.
     let setup = setup
         .fault(Fault::new(Effect::CreationTakes(Duration::from_millis(60))))
         .fault(Fault::new(Effect::BytesPerSecond(2 * MIB)))
@@ -145,14 +144,14 @@ fn kill_often(kills: u64, jobs: &str, names: &[&str]) {
     };
     let began = Instant::now();
     place.run(&["backup", "--jobs", jobs]).success();
-    // A little longer than a run takes here and now, so that the last moments are hit too.
+    // A little longer than a run takes on this machine, so that its end is hit too.
     let longest = u64::try_from(began.elapsed().as_micros()).unwrap() * 11 / 10;
 
     for stage in [Stage::Create, Stage::Download, Stage::Cleanup] {
         let mut child = start();
         eventually(&format!("stage {stage}"), || {
             let current = place.status().current_run;
-            // The file may still tell of the run before.
+            // The file may still describe the previous run.
             current.is_some_and(|current| current.pid == child.id() && current.stage == stage)
         });
         child.kill().unwrap();
@@ -164,15 +163,15 @@ fn kill_often(kills: u64, jobs: &str, names: &[&str]) {
         std::thread::sleep(Duration::from_micros(random.below(longest)));
         child.kill().unwrap();
         let ended = child.wait().unwrap();
-        assert!(ended.code().is_none_or(|code| code == 0), "killed or done, never failed: {ended:?}");
+        assert!(ended.code().is_none_or(|code| code == 0), "killed or successful, never failed: {ended:?}");
         assert!(
             ended.code().is_none() || place.status().current_run.is_none(),
-            "what is done is not running"
+            "a finished run is not in progress"
         );
         assert_list_is_true(&place);
     }
 
-    // A creation that was under way when its run died ends in the meantime.
+    // A creation that was in progress when its run died may have finished.
     std::thread::sleep(Duration::from_millis(200));
     let orphans: BTreeSet<_> = place.catalog().orphans.into_iter().map(|orphan| orphan.path).collect();
     let before = assert_list_is_true(&place);

@@ -1,5 +1,5 @@
-//! The files in deploy/kubernetes fit the programs and each other. That Kubernetes takes them, `cargo xtask test --only
-//! deploy` finds out.
+//! The files in deploy/kubernetes match the programs and each other. `cargo xtask test --only deploy` checks that
+//! Kubernetes accepts them.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -15,7 +15,7 @@ fn read(name: &str) -> Vec<Value> {
     repository::yaml(&format!("deploy/kubernetes/{name}.yml"))
 }
 
-/// The pods' templates: of the CronJob, the Job and the Deployment.
+/// The pod templates of the CronJob, the Job and the Deployment.
 fn pods() -> [Value; 3] {
     let of = |name, pointer: &str| read(name).remove(0).pointer(pointer).expect("a template").clone();
     [
@@ -71,7 +71,7 @@ fn the_names_that_pods_ask_for_exist() {
         if let Some(key) = named("api-key") {
             assert_eq!(key["secret"]["defaultMode"], 0o440, "nobody else may read it");
         }
-        // The node of the others, and any node for the first.
+        // The node of the other pods, and any node for the first one.
         let terms = &spec["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"];
         let wanted = terms[0]["labelSelector"]["matchLabels"].as_object().expect("labels");
         let labels = pod["metadata"]["labels"].as_object().expect("labels");
@@ -121,10 +121,10 @@ fn the_service_leads_to_the_exporter_and_the_service_monitor_to_the_service() {
 fn a_scrape_by_the_service_monitor_has_the_same_identity_from_every_pod() {
     let monitor = repository::yaml("alerts/kubernetes/servicemonitor.yml").remove(0);
     let endpoint = &monitor["spec"]["endpoints"][0];
-    // As the exporter's manifest is: no TLS, no password.
+    // As in the exporter's manifest: no TLS, no password.
     assert!(endpoint["scheme"].is_null() && endpoint["basicAuth"].is_null(), "{endpoint}");
     let steps = endpoint["relabelings"].as_array().expect("steps");
-    // What the operator gives every target, before these steps.
+    // The labels that the operator adds to every target before these steps.
     let scraped = |pod: &str, address: &str| {
         let mut labels: BTreeMap<String, String> = [
             ("namespace", "db"),
@@ -171,7 +171,7 @@ fn the_pods_commands_with_their_configuration_make_a_backup_and_show_it() {
     let [cronjob, init, exporter] = pods();
     let key = place.beside("api-key");
     atomic::write(&key, 0o600, b"s3cret\n").expect("a key");
-    // Where the volumes are mounted, so that no path is without one.
+    // The paths where volumes are mounted, so that every configured path is on a volume.
     for (pod, mounts) in [(&cronjob, 3), (&init, 3), (&exporter, 2)] {
         let text = pod["spec"]["containers"][0]["volumeMounts"].to_string();
         assert_eq!(text.matches("mountPath").count(), mounts, "{text}");

@@ -1,4 +1,4 @@
-//! A server that comes late, is slow, or never comes.
+//! A server that starts late, is slow, or never starts.
 
 use std::net::TcpListener;
 use std::thread;
@@ -18,7 +18,7 @@ fn free_port() -> u16 {
     listener.local_addr().expect("an address").port()
 }
 
-/// A place whose server on `port` is waited for this long.
+/// A place that waits this long for its server on `port`.
 fn place(port: u16, wait: &str) -> Place {
     let place = Place::initialised(&format!("http://127.0.0.1:{port}"));
     place.configure(&configuration(&[("wait_for_server", wait)]));
@@ -32,7 +32,7 @@ fn a_run_waits_for_a_server_that_starts_later() {
         let place = place(port, "60s");
         let mut running = Running::start(&mut place.command(&[command]));
         running.until_it_says("waiting up to 1m for it (qdrant.wait_for_server)");
-        eventually("the status says so", || {
+        eventually("the status reports the wait", || {
             place.status().current_run.is_some_and(|run| run.stage == Stage::WaitForServer)
         });
         let heartbeat = place.status().current_run.expect("it runs").heartbeat_at;
@@ -142,7 +142,7 @@ fn what_waiting_cannot_cure_is_not_waited_for() {
         scene.backup().code(1).says(&["ERROR", says]).never_says("waiting up to");
         assert_eq!(scene.hits(), 1);
     }
-    // Nor is a question that an old server or a proxy does not know.
+    // The program does not wait because of a request that an old server or a proxy does not support.
     for status in [401, 403, 404, 405] {
         let scene = Scene::with([Fault::status(status).on(Endpoint::Readyz)]);
         scene.configure(&[("wait_for_server", "60s")]);
@@ -159,7 +159,7 @@ fn a_count_has_a_longer_limit_of_its_own() {
     scene.configure(&[("request_timeout", "1s"), ("count_timeout", "90s")]);
     scene.backup().success();
     scene.assert_backed_up();
-    // The server itself would give up after a minute.
+    // A real server would time out after a minute.
     let asked = scene.server.requests_matching("POST", "/points/count");
     assert!(!asked.is_empty() && asked.iter().all(|asked| asked.path_and_query.ends_with("?timeout=90")));
 }
@@ -205,7 +205,7 @@ fn every_limit_on_time_names_its_setting() {
     scene.configure(&[("create_timeout", "1s")]);
     scene.backup().code(1).says(&["qdrant.create_timeout"]);
 
-    // Nobody answers the handshake.
+    // The TLS handshake gets no answer.
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("an address").port();
     let place = Place::initialised(&format!("https://127.0.0.1:{port}"));

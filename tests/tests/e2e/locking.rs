@@ -1,4 +1,4 @@
-//! One writer at a time, and readers at any time.
+//! One writer at a time; readers at any time.
 
 use std::fs;
 use std::process::Command;
@@ -11,12 +11,12 @@ use rustix::process::Signal;
 
 use crate::traces::{asked, json, none, one_line, schema_problems, server_of, tree};
 
-/// A server whose next creation takes so long that nothing ends meanwhile, and a run that waits for it.
+/// A server with a creation that takes longer than the test, and a run that waits for it.
 fn busy(server: &StandIn, place: &Place) -> Running {
     server.faults(|faults| faults.add(Fault::new(Effect::CreationTakes(Duration::from_secs(600))).first(1)));
     server.clear_requests();
     let running = Running::start(&mut place.command(&["backup"]));
-    eventually("the creation is asked for", || !asked(server, "POST", "/snapshots").is_empty());
+    eventually("the creation is requested", || !asked(server, "POST", "/snapshots").is_empty());
     running
 }
 
@@ -75,7 +75,7 @@ fn a_strangers_lock_is_told_of_with_its_process() {
     );
     let stranger = stranger;
     let who = format!("process {} (sleep)", stranger.pid());
-    let second = eventually_within(PATIENCE, "the stranger has the lock", || {
+    let second = eventually_within(PATIENCE, "the other process has the lock", || {
         let second = place.run(&["backup"]);
         (second.code == Some(75)).then_some(second)
     });
@@ -98,7 +98,7 @@ fn a_run_that_waits_for_the_lock_gets_it_when_the_other_ends() {
     let slow = Fault::new(Effect::CreationTakes(Duration::from_millis(1500))).first(1);
     server.faults(|faults| faults.add(slow));
     let first = Running::start(&mut place.command(&["backup"]));
-    eventually("the creation is asked for", || !asked(&server, "POST", "/snapshots").is_empty());
+    eventually("the creation is requested", || !asked(&server, "POST", "/snapshots").is_empty());
     let began = Instant::now();
 
     let second = place.run(&["backup", "--lock-wait", "30s"]).success();
@@ -120,7 +120,7 @@ fn a_wait_for_the_lock_ends_at_its_limit() {
     one_line(&second, &["another run holds the lock"]);
 }
 
-/// Once it has the file of the lock open it can only wait.
+/// Waits until the run has opened the lock file. After that it can only wait for the lock.
 fn until_it_waits(waiting: &Running, place: &Place) {
     let open = format!("/proc/{}/fd", waiting.pid());
     let lock = fs::canonicalize(place.path().join(".lock")).unwrap();
@@ -130,7 +130,7 @@ fn until_it_waits(waiting: &Running, place: &Place) {
                 let mut links = entries.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
                 links.any(|link| link == lock).then_some(true)
             }
-            // The program keeps other processes of its user out; only root may look.
+            // The program denies access to other processes of its user; only root can look.
             Err(_) => Some(false),
         });
     if !can_look {
@@ -172,7 +172,7 @@ fn a_signal_ends_the_wait_for_the_lock() {
 
     one_line(&ran, &["interrupted by a signal while waiting for the lock"]);
     let mut after = tree(place.path());
-    // By holding this file it said that it waited.
+    // A lock on this file shows that it was waiting.
     after.remove(".waiting");
     assert_eq!(after, before);
     assert!(!first.has_ended());
@@ -205,7 +205,7 @@ fn the_lock_of_a_killed_run_is_free_at_once() {
     first.signal(Signal::KILL);
     first.end();
     let holder = fs::read_to_string(place.path().join(".lock")).unwrap();
-    assert!(holder.contains(&pid.to_string()), "its name is still there: {holder}");
+    assert!(holder.contains(&pid.to_string()), "its name is still in the file: {holder}");
 
     place.run(&["backup"]).success().says(&["died in stage create of \"vectors\""]);
 

@@ -1,4 +1,4 @@
-//! The exporter looks at what the runner really left.
+//! The exporter's view of what the runner really leaves.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -68,7 +68,7 @@ fn what_a_run_left_is_shown() {
         shows(&ran, &format!("unverified_backups{{collection=\"{collection}\"}} 2"));
     }
 
-    // Gone from the disk, although the runner says that it succeeded.
+    // The archive is missing although the runner reported success.
     let backup = &place.backups(&server.collections()[1])[1];
     let archive = &backup.manifest.archives[0].file_name;
     fs::remove_file(place.layout().collection(&backup.manifest.collection).join(archive)).unwrap();
@@ -94,7 +94,7 @@ fn another_user_in_the_runners_group_sees_everything_and_can_read_no_archive() {
     assert_eq!(mode(archive.parent().unwrap()), 0o2750);
     need_root();
     let group = fs::metadata(layout.status_file()).unwrap().gid();
-    // The place and the programs may lie where only their owner can go.
+    // The directories of the place and the programs may be private.
     fs::set_permissions(place.beside("."), Permissions::from_mode(0o755)).unwrap();
     let program = place.beside("exporter");
     programs::copy_program("qdrant-backup-exporter", &program);
@@ -103,15 +103,15 @@ fn another_user_in_the_runners_group_sees_everything_and_can_read_no_archive() {
     shows(&ran, "unreadable_files 0");
     shows(&ran, &format!("backups{{collection=\"{}\"}} 1", server.collections()[1]));
     let read = Ran::of(Command::new("cat").arg(archive).uid(NOBODY).gid(group));
-    assert_ne!(read.code, Some(0), "archives are the owner's alone");
+    assert_ne!(read.code, Some(0), "only the owner can read archives");
 
-    // Outside the group the state is unknown.
+    // For a user outside the group the state is unknown.
     let ran = Ran::of(once(&place, &program).uid(NOBODY).gid(NOBODY)).code(1);
     shows(&ran, "up 0");
     assert!(!ran.stdout.contains("qdrant_backup_backups{"), "{}", ran.stdout);
 }
 
-/// A directory with a backup of a wrong clock, days ahead, and one that was made just now, if so.
+/// A directory with a backup dated days ahead by a wrong clock and, if `made_since`, a newer one with the right time.
 fn after_a_wrong_clock(made_since: bool) -> (Directory, BackupId) {
     let place = Directory::repository();
     let now = e2e::exporter::now();

@@ -1,4 +1,4 @@
-//! Creations that ended with an error, or whose server died: the snapshot is found, requested again, or on record.
+//! Creations that ended with an error or whose server died: the snapshot is found, requested again, or recorded.
 
 use std::time::Duration;
 
@@ -229,7 +229,7 @@ fn what_may_be_left_of_a_collection_that_was_dropped_is_known_when_it_is_back() 
     assert_eq!(scene.place.status().unanswered_creations.len(), 1);
     scene.heal();
 
-    let dropped = scene.server.state(|state| state.collections.remove(DOCS)).expect("it was there");
+    let dropped = scene.server.state(|state| state.collections.remove(DOCS)).expect("it existed");
     scene.backup();
     scene.server.state(|state| state.collections.insert(DOCS.to_owned(), dropped.clone()));
     scene.backup().success();

@@ -1,4 +1,4 @@
-//! Uploads with an unknown outcome, and files that can only be deleted while a collection of that name exists.
+//! Uploads with an unknown outcome, and files that can be deleted only while a collection with the same name exists.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ fn restore(place: &Place, target: &StandIn) -> Ran {
     place.run(&["restore", "-c", DOCS, "--to", &target.url()])
 }
 
-/// Nobody made or dropped a collection.
+/// Fails the test if collections were created or dropped.
 #[track_caller]
 fn assert_untouched(target: &StandIn) {
     assert_eq!(target.requests_matching("PUT", "/collections/").len(), 0);
@@ -41,7 +41,7 @@ fn an_upload_that_lost_its_answer_is_unknown_and_nothing_of_it_is_touched() {
         assert_eq!((status.undeleted_snapshots.len(), status.unanswered_uploads.len()), (1, 1));
         assert_eq!(target.snapshot_names(DOCS), [status.undeleted_snapshots[0].name.clone()]);
 
-        // It is there by now, and nothing works on it.
+        // By now the file is there, and the server has no work in progress.
         target.faults(|all| all.clear());
         place.run(&["restore", "-c", DOCS, "--as", "beside", "--to", &target.url()]).success();
         assert_eq!(target.snapshot_names(DOCS), Vec::<String>::new());
@@ -58,7 +58,7 @@ fn nothing_is_cleaned_while_the_restore_may_be_under_way() {
     let target = StandIn::start(Setup::empty().fault(Fault::new(cut).first(1)));
     restore(&place, &target).code(1).says(&["the server may still be restoring \"docs\""]);
 
-    // Twice: it has not reached the server yet, and the server is at work.
+    // Two cases: the upload has not reached the server yet, and the server is working on it.
     let beside = |name: &str| place.run(&["restore", "-c", DOCS, "--as", name, "--to", &target.url()]);
     for name in ["one", "two"] {
         beside(name).success().says(&["may still be restoring", "a later run deletes the file"]);
@@ -106,7 +106,7 @@ fn no_collection_is_made_in_order_to_delete_an_uploaded_file() {
     let left = place.status().undeleted_snapshots;
     assert_eq!(target.snapshot_names(DOCS), [left[0].name.clone()]);
 
-    // The next restore makes the collection, and so brings the file within reach.
+    // The next restore creates the collection, after which the file can be deleted.
     target.state(|state| state.collections.clear());
     restore(&place, &target).success();
     assert_eq!(target.snapshot_names(DOCS), Vec::<String>::new());

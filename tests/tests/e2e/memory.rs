@@ -1,4 +1,4 @@
-//! The memory of a backup, and of a check, does not grow with the snapshot.
+//! The memory of a backup and of a verification does not grow with the snapshot.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use e2e::{Place, Running, Scene};
 use crate::traces::{none, server_of};
 
 const MIB: u64 = 1 << 20;
-/// What a backup of any size, or checking it, may take at its peak.
+/// Maximum peak memory of a backup or verification of any size.
 const LIMIT_KIB: u64 = 32 << 10;
 
-/// The peak of a command, in KiB, which must succeed.
+/// The peak memory of a command in KiB. The command must succeed.
 fn peak_of(place: &Place, args: &[&str]) -> u64 {
     let mut running = Running::start(&mut place.command(args));
     let mut peak = 0;
@@ -24,7 +24,7 @@ fn peak_of(place: &Place, args: &[&str]) -> u64 {
     peak
 }
 
-/// The peak of a backup of so many bytes, or of checking it afterwards, whichever is higher, in KiB.
+/// The higher peak memory of a backup of this many bytes and its verification, in KiB.
 fn peak_of_backup(size_bytes: u64, compression: &str) -> u64 {
     let Scene { server: _server, place } = Scene::on(server_of(size_bytes));
     let backup = peak_of(&place, &["backup", "--compression", compression]);
@@ -46,13 +46,13 @@ fn the_peak_of_memory_is_small_and_does_not_grow_with_the_snapshot() {
     let gzip = peak_of_backup(96 * MIB, "gzip");
     let zstd = peak_of_backup(96 * MIB, "zstd");
     for peak in [small, large, gzip, zstd] {
-        assert!(peak > 4 << 10, "{peak} KiB is no measurement");
+        assert!(peak > 4 << 10, "{peak} KiB is not a valid measurement");
         assert!(peak < LIMIT_KIB, "{peak} KiB is more than {LIMIT_KIB} KiB");
     }
     assert!(large < small + (8 << 10), "{small} KiB grew to {large} KiB");
 }
 
-/// What our own process takes; restic is another one.
+/// The memory of our own process, without restic.
 #[cfg(feature = "outside")]
 #[test]
 fn the_peak_of_memory_of_a_copy_and_of_a_restore_from_it_is_as_small() {
@@ -68,7 +68,7 @@ fn the_peak_of_memory_of_a_copy_and_of_a_restore_from_it_is_as_small() {
         let restore = peak_of(&place, &["restore", "--all", "--from", "nas", "--to", &other.url()]);
         println!("{} MiB, {compression}: {} KiB to copy, {} KiB to restore", size_bytes / MIB, copy, restore);
         for peak in [copy, restore] {
-            assert!(peak > 4 << 10, "{peak} KiB is no measurement");
+            assert!(peak > 4 << 10, "{peak} KiB is not a valid measurement");
             assert!(peak < LIMIT_KIB, "{peak} KiB is more than {LIMIT_KIB} KiB");
         }
     }

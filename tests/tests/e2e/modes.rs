@@ -1,4 +1,4 @@
-//! Who may read what: modes of directories and files, whatever the umask is, and the group that they inherit.
+//! Permissions: modes of directories and files under any umask, and the inherited group.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
@@ -36,7 +36,7 @@ fn everything(root: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Checks the mode of everything in the backup directory and counts what was seen of each kind.
+/// Checks the mode of everything in the backup directory and counts the entries of each kind.
 #[track_caller]
 fn check_modes(root: &Path) -> (usize, usize, usize) {
     let (mut directories, mut archives, mut json) = (0, 0, 0);
@@ -89,7 +89,7 @@ fn what_is_made_belongs_to_the_directorys_group() {
     let Scene { server: _server, place } = Scene::on(server_of(64 << 10));
     let group = 54_321;
     chown(place.path(), None, Some(group)).unwrap();
-    // Changing the group of a directory can clear the bit, as an administrator would notice.
+    // Changing the group of a directory can clear the setgid bit; an administrator would set it again.
     chmod(place.path(), 0o2750);
     place.run(&["backup"]).success();
     let made: Vec<PathBuf> =

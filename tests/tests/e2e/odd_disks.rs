@@ -1,5 +1,5 @@
-//! File systems that lack features of a local disk, and disks that fail. Their errors are injected by
-//! strace, so that no such file system is needed.
+//! File systems without some features of a local disk, and disks that fail. strace injects the errors, so no such
+//! file system is needed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,13 +12,13 @@ use qdrant_backup_shared::{CollectionName, FailureKind};
 
 use crate::traces::{json, log_lines, put, server_of};
 
-/// Retention that deletes nothing of what these tests make.
+/// Retention that deletes none of these tests' backups.
 const KEEP: &str = "qdrant:\n  retries: 0\nretention:\n  keep_last: 9\n";
 
-/// What a file system answers to some calls.
+/// The errors that a file system returns for some calls.
 struct Odd {
     answers: Vec<String>,
-    /// Only for calls on these paths, and on what is open under them by exactly that name; for all where there are none.
+    /// Only calls on exactly these paths and on files opened by them. Empty for all paths.
     paths: Vec<PathBuf>,
 }
 
@@ -32,7 +32,7 @@ impl Odd {
         self
     }
 
-    /// A file system that cannot sync directories.
+    /// A file system without directory sync.
     fn without_directory_syncs(place: &Place) -> Self {
         let mut odd = Self::answering(&["fsync:error=EINVAL"]).on(place.beside(""));
         for name in ["", "collections", "collections/vectors"] {
@@ -41,7 +41,7 @@ impl Odd {
         odd
     }
 
-    /// Neither renames that replace nothing, nor hard links.
+    /// A file system with neither no-replace renames nor hard links.
     fn without_sparing_renames() -> Self {
         Self::answering(&["renameat2:error=EINVAL", "linkat:error=EPERM"])
     }
@@ -65,12 +65,12 @@ fn vectors() -> CollectionName {
     CollectionName::new("vectors").unwrap()
 }
 
-/// Has a status file that is of no use.
+/// Corrupts the status file.
 fn tear(place: &Place) {
     put(&place.layout().status_file(), "{\"schema_version\": 1, \"runn");
 }
 
-/// Two whole runs, a verification and a look, all without a fault.
+/// Two complete runs, a verification and a listing, all without errors.
 #[track_caller]
 fn works(odd: &Odd, place: &Place) {
     odd.run(place, &["run"]).success();
@@ -98,7 +98,7 @@ fn a_file_system_that_cannot_sync_directories_takes_backups_and_says_so_once_a_r
 fn a_disk_that_fails_after_the_manifests_rename_fails_the_collection_and_keeps_its_files() {
     let Scene { server: _server, place } = Scene::on(server_of(64 << 10));
     place.run(&["backup"]).success();
-    // The directory is synced after the archive's rename, and after the manifest's.
+    // The directory is synced after renaming the archive and after renaming the manifest.
     let odd = |call| {
         Odd::answering(&[&format!("fsync:error=EIO:when={call}")])
             .on(place.path().join("collections/vectors"))
@@ -106,7 +106,7 @@ fn a_disk_that_fails_after_the_manifests_rename_fails_the_collection_and_keeps_i
 
     let ran = odd(1).run(&place, &["backup"]).code(1);
     ran.says(&["Backup of vectors failed", "may be lost after a power failure: Input/output error"]);
-    assert_eq!(place.catalog().orphans, Vec::new(), "no manifest ever stood beside that archive");
+    assert_eq!(place.catalog().orphans, Vec::new(), "that archive never had a manifest");
     assert_eq!(place.prove(), 1);
 
     let ran = odd(2).run(&place, &["backup"]).code(1);
@@ -115,7 +115,7 @@ fn a_disk_that_fails_after_the_manifests_rename_fails_the_collection_and_keeps_i
     assert_eq!(status.collections[&vectors()].last_outcome, Some(Outcome::Failed));
     let operation = &status.last_run.unwrap().operations[0];
     assert_eq!(operation.collections[0].failure.as_ref().unwrap().kind, FailureKind::Io);
-    assert_eq!(place.prove(), 2, "the archive is still under its manifest");
+    assert_eq!(place.prove(), 2, "the archive still has its manifest");
     place.run(&["verify", "--backup", "all"]).success();
 }
 
@@ -165,7 +165,7 @@ fn a_status_that_cannot_even_be_moved_aside_keeps_nobody_from_restoring_or_verif
         odd.run(&place, arguments).success().says(&["WARN: ", "cannot be moved aside (Input/output error"]);
         assert!(place.status().current_run.is_none(), "a new one is in its place");
     }
-    // A directory in its place can be moved, and where it cannot, the work is done all the same.
+    // A directory in its place can be moved away. If not, the run still does its work.
     for answers in [&[][..], &["renameat2:error=EIO"]] {
         let path = place.layout().status_file();
         fs::remove_file(&path).unwrap();
@@ -180,7 +180,7 @@ fn a_status_that_cannot_even_be_moved_aside_keeps_nobody_from_restoring_or_verif
             put(&path, "");
         }
     }
-    // Nor does a state directory that cannot be made.
+    // The same applies to a state directory that cannot be created.
     let mut command = place.command(restore);
     command.env("QDRANT_BACKUP_STATE_DIR", place.beside("not/there"));
     Ran::of(&mut command).success().says(&["WARN: state directory", "cannot be created"]);
@@ -202,7 +202,7 @@ fn a_file_system_that_keeps_no_modes_takes_backups_from_the_first_run_on_and_ini
 
 #[test]
 fn a_file_system_that_does_not_say_how_much_room_there_is_takes_backups() {
-    // Of the answer: type and block size, then the blocks there are, those free and those for others than root.
+    // Fields of the answer: type and block size, then blocks in total, free, and free for non-root users.
     let zero = format!("statfs,?fstatfs:poke_exit=@arg2={}", "00".repeat(40));
     for answer in [zero.as_str(), "statfs:error=ENOSYS"] {
         let server = server_of(64 << 10);
@@ -252,7 +252,7 @@ fn a_disk_without_room_for_the_status_can_be_pruned() {
         place.configure("qdrant:\n  retries: 0\nretention:\n  keep_last: 2\n");
         place.plant_daily("docs", "2025-07-01", 5);
         place.plant("notes", "2025-07-01T00:00:00Z", Planted::Good);
-        // As over a network, where a sync is the first to know. Of the status these are the first two.
+        // As on a network file system, where only the sync fails. The first two syncs are those of the status.
         let odd = Odd::answering(&[&format!("fsync:error={answer}:when=1..2")]);
         let ran = odd.run(&place, &["prune", "--yes"]).success();
         let ran = ran.says(&["WARN: ", "status.json: cannot be written"]);
@@ -263,7 +263,7 @@ fn a_disk_without_room_for_the_status_can_be_pruned() {
         assert_eq!((status.pruning.len(), status.current_run), (0, None));
         assert_eq!(status.last_run.unwrap().outcome, Outcome::Success);
     }
-    // Nothing is deleted after any error but a lack of space.
+    // Old backups are deleted only after an error about lack of space.
     let place = Place::initialised("http://127.0.0.1:9");
     place.configure("qdrant:\n  retries: 0\nretention:\n  keep_last: 2\n");
     place.plant_daily("docs", "2025-07-01", 5);

@@ -1,4 +1,4 @@
-//! Copies in other places, with the real restic.
+//! Offsite copies with the real restic.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ use qdrant_backup_shared::operation::{Operation, Outcome};
 use qdrant_backup_shared::{FailureKind, OffsiteRecord, atomic, json_file};
 use serde_json::Value;
 
-/// A server with genuine collections, backed up, and a place that is a repository.
+/// A server with genuine collections, backed up, and a place with an initialized repository.
 fn backed_up(name: &str) -> (Scene<StandIn>, Nas) {
     let scene = Scene::sample();
     let nas = Nas::directory(&scene.place, name);
@@ -19,12 +19,12 @@ fn backed_up(name: &str) -> (Scene<StandIn>, Nas) {
     (scene, nas)
 }
 
-/// What `--json` printed.
+/// The output of a command with `--json`.
 fn json(ran: &Ran) -> Value {
     serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {ran:?}"))
 }
 
-/// How many copies `offsite list` shows.
+/// The number of copies in `offsite list`.
 fn copies(place: &Place) -> usize {
     json(&place.run(&["offsite", "list", "--json"]).success()).as_array().unwrap().len()
 }
@@ -97,7 +97,7 @@ fn what_is_there_is_not_copied_again_and_what_little_is_new_costs_little() {
         let (added, size) = (copied["added_bytes"].as_u64(), copied["snapshot_size_bytes"].as_u64());
         assert!(added < size.map(|size| size / 5), "the same data again: {copied}");
     }
-    // The list of a person who has restic alone shows the same.
+    // restic's own list shows the same.
     let snapshots = json(&nas.restic(&["snapshots", "--json", "--tag", "qdrant-backup"]).success());
     assert_eq!(snapshots.as_array().unwrap().len(), 16);
 }
@@ -118,7 +118,7 @@ fn retention_takes_what_is_here_down_to_what_a_copy_has_and_the_place_by_its_own
         place.run(&["run"]).success();
     }
     let backups = place.backups("docs");
-    assert_eq!(backups.len(), 4, "the place that keeps everything has them all");
+    assert_eq!(backups.len(), 4, "the place without retention has all copies");
     assert_eq!(backups.iter().filter(|backup| backup.is_good()).count(), 1);
     let of = |name: &str| backups.iter().filter(|backup| backup.copy_in(name).is_some()).count();
     assert_eq!((of("nas"), of("far")), (2, 4));
@@ -126,7 +126,7 @@ fn retention_takes_what_is_here_down_to_what_a_copy_has_and_the_place_by_its_own
     assert_eq!(place.stored().iter().filter(|file| file.ends_with(".gz")).count(), 1);
     place.run(&["offsite", "prune", "far"]).code(78).says(&["append-only"]);
     place.run(&["offsite", "prune", "nas"]).success().says(&["pruned"]);
-    // What only the copy has is taken from there.
+    // A backup that exists only as a copy is read from the copy.
     let id = backups[0].backup_id.to_string();
     let out = place.beside("out.snapshot");
     let export = ["export", "--collection", "docs", "--backup", &id, "--output", out.to_str().unwrap()];
@@ -185,7 +185,7 @@ fn a_place_that_fails_stops_no_other_and_each_failure_has_its_own_words_and_code
     assert!(!checked.stdout.contains("s3cret") && !checked.stderr.contains("s3cret"));
 }
 
-/// How many manifests restic itself knows in a repository.
+/// The number of manifests in a repository according to restic.
 fn copies_of(nas: &Nas) -> usize {
     let snapshots = json(&nas.restic(&["snapshots", "--json"]).success());
     let is_manifest = |snapshot: &&Value| {
@@ -258,7 +258,7 @@ fn a_repository_that_somebody_else_has_locked_is_left_alone() {
     let (scene, nas) = backed_up("nas");
     let place = &scene.place;
     place.run(&["offsite", "copy"]).success();
-    // A restic that waits for its standard input holds a lock.
+    // While restic waits for its standard input, it holds a lock.
     let mut command = nas.command(&["backup", "--stdin"]);
     let mut other = command.stdin(std::process::Stdio::piped()).spawn().unwrap();
     let locks = || nas.restic(&["list", "locks", "--no-lock"]).stdout.lines().count();
@@ -267,7 +267,7 @@ fn a_repository_that_somebody_else_has_locked_is_left_alone() {
     assert_eq!(locks(), 1);
     other.kill().unwrap();
     other.wait().unwrap();
-    // Now it is stale, and of this machine and user.
+    // Now the lock is stale, and it is from this machine and user.
     place.run(&["offsite", "check", "nas"]).success().says(&["WARN", "Removing a lock"]);
     assert_eq!(locks(), 0);
 }
@@ -287,7 +287,7 @@ fn rclone_serves_a_place_and_append_only_is_no_failure() {
         place.run(&["run", "--log-level", "trace"]).success().never_says("s3cret");
     }
     assert_eq!(copies(place), 3);
-    // There nobody can delete restic's own locks; the message is rclone's.
+    // In an append-only place restic cannot delete its own locks. The message is rclone's.
     let other = StandIn::start(Setup::empty());
     let out = place.run(&["restore", "--all", "--from", "far", "--to", &other.url()]).success();
     out.never_says("s3cret");
@@ -299,7 +299,7 @@ fn rclone_serves_a_place_and_append_only_is_no_failure() {
     assert_eq!(copies(place), 1);
 }
 
-/// The recipe of docs/offsite.md with only restic and curl restores a collection.
+/// The procedure in docs/offsite.md, with only restic and curl, restores a collection.
 #[test]
 fn the_recipe_with_restic_and_curl_alone_brings_everything_back() {
     const COLLECTION: &str = "mixtral_embeddings";
@@ -382,7 +382,7 @@ fn a_drill_and_a_dry_run_read_from_a_place_too_and_what_exists_is_not_overwritte
         .run(&[&["restore", "--force", "--no-safety-backup"], &collection[..]].concat())
         .success()
         .says(&["Restore succeeded"]);
-    assert!(place.newest("mixtral_embeddings").verification.is_none(), "nothing is entered here");
+    assert!(place.newest("mixtral_embeddings").verification.is_none(), "nothing is recorded here");
 }
 
 #[test]
@@ -434,7 +434,7 @@ fn what_somebody_else_has_deleted_or_put_there_is_known_after_the_next_copying()
     place.run(&["offsite", "copy"]).success().says(&["nothing to do"]);
     assert!(record(place, "mixtral_embeddings", "nas").is_some());
     assert!(record(place, "minilm_general", "nas").is_some());
-    // Another repository by the same name, as after a disk was replaced.
+    // Another repository with the same name, as after a disk was replaced.
     let other = Nas::at(place, "nas", &place.beside("replaced").display().to_string());
     configure(place, &[&other], "");
     place.run(&["offsite", "init", "nas"]).success();

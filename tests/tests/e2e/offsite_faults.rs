@@ -1,4 +1,4 @@
-//! Copying that is interrupted, and what others see of it.
+//! Interrupted copies, and how they look to other commands.
 
 use std::fs;
 use std::process::Stdio;
@@ -18,7 +18,8 @@ use crate::traces::{collection_of, server_of};
 
 const MIB: u64 = 1 << 20;
 
-/// A server with one collection of noise, backed up, and a place at `repository` that is one.
+/// A server with one collection of incompressible data, backed up, and a place with an initialized repository at
+/// `repository`.
 fn noise(size_bytes: u64, nas: impl FnOnce(&Place) -> Nas) -> (Scene<StandIn>, Nas) {
     let scene = Scene::on(server_of(size_bytes)).backed_up();
     let nas = nas(&scene.place);
@@ -27,7 +28,7 @@ fn noise(size_bytes: u64, nas: impl FnOnce(&Place) -> Nas) -> (Scene<StandIn>, N
     (scene, nas)
 }
 
-/// How many copies there are, each of which comes back as it was.
+/// The number of copies, each of which is proven by a restore.
 #[track_caller]
 fn proven(place: &Place) -> usize {
     let listed = place.run(&["offsite", "list", "nas", "--json"]).success();
@@ -55,7 +56,7 @@ fn a_runner_that_is_killed_at_any_moment_leaves_only_copies_that_are_whole() {
     let longest = began.elapsed();
     let mut seen = proven(place);
     assert_eq!(seen, 2);
-    // Numbers that are spread evenly over the time that a copying takes.
+    // Distributes the kills evenly over the duration of a copy.
     for number in 0..KILLS {
         if number % 3 == 0 {
             scene.backup().success();
@@ -76,7 +77,7 @@ fn a_runner_that_is_killed_at_any_moment_leaves_only_copies_that_are_whole() {
     place.run(&["run"]).success();
     let backups = place.backups("one").len() + place.backups("two").len();
     assert_eq!(proven(place), backups);
-    // Whatever restic was still saving when its run was killed is saved by now, and part of no copy.
+    // What restic was still saving when its run was killed is complete by now, but belongs to no copy.
     place.run(&["offsite", "prune", "nas"]).success();
     let snapshots: Value = serde_json::from_str(&nas.restic(&["snapshots", "--json"]).stdout).unwrap();
     assert_eq!(snapshots.as_array().unwrap().len(), 2 * backups, "an archive and a manifest of each");
@@ -98,7 +99,7 @@ fn a_signal_ends_restic_too_and_nothing_half_copied_is_there() {
     assert_eq!(place.status().operations[&Operation::Offsite].last_outcome, Some(Outcome::Interrupted));
 }
 
-/// The restic that `pid` has running to make a snapshot.
+/// The restic process of `pid` that is saving a snapshot.
 fn saving(pid: u32) -> Option<u32> {
     children(pid).into_iter().find(|child| {
         fs::read(format!("/proc/{child}/cmdline"))
@@ -148,7 +149,7 @@ fn a_connection_that_breaks_once_is_gone_on_with_and_one_that_stays_broken_leave
         if heals {
             running.end().success().says(&["Copied vectors"]);
         } else {
-            // restic tries for a quarter of an hour.
+            // restic retries for a quarter of an hour.
             std::thread::sleep(Duration::from_secs(1));
             running.signal(Signal::TERM);
             running.end().code(143);

@@ -1,4 +1,4 @@
-//! What a run is told: options, and names of every kind.
+//! Options of runs, and names of every kind.
 
 use std::process::Command;
 
@@ -62,7 +62,7 @@ fn the_servers_snapshots_are_kept_on_request() {
     assert_eq!(scene.manifest().archives[0].snapshot_name.as_ref(), kept.first());
     scene.assert_nothing_pending();
 
-    // The next run does not take them for something to tidy up.
+    // The next run does not clean them up.
     scene.backup().success();
     assert_eq!(scene.on_server(), kept);
 }
@@ -149,7 +149,7 @@ fn collections_of_every_name_are_backed_up_and_told_apart() {
     assert_eq!(scene.place.prove(), names.len() + 2);
 }
 
-/// Every line of a log in JSON, and what it says.
+/// Parses every line of a JSON log, and returns the messages.
 #[track_caller]
 fn messages(ran: &Ran) -> Vec<(String, String)> {
     let line = |line: &str| {
@@ -172,10 +172,10 @@ fn every_error_of_a_log_in_json_is_json_with_its_reasons() {
         }
     };
     let json = ["--log-format", "json"];
-    // The command line is not understood.
+    // An invalid command line.
     last(&["backup", "--log-format=json", "--no-such"], 2, &["unexpected argument '--no-such'", "Usage: "]);
     last(&["bakcup", json[0], json[1]], 2, &["unrecognized subcommand 'bakcup'", "backup"]);
-    // The server cannot be reached, for a reason of the system's.
+    // The server cannot be reached, for a reason reported by the system.
     let closed = "http://127.0.0.1:1";
     let restore = ["restore", "--collection", DOCS, "--url", closed, json[0], json[1]];
     last(&restore, 1, &["cannot reach Qdrant", "onnection refused"]);
@@ -185,7 +185,7 @@ fn every_error_of_a_log_in_json_is_json_with_its_reasons() {
         &["/nonexistent", "does not exist"],
     );
 
-    // The configuration asks for it, and is wrong elsewhere.
+    // The configuration requests it and has an error elsewhere.
     scene.place.configure("log: {format: json}\nretention: {keep_dayz: 1}\n");
     last(&["status"], 78, &["backup.yaml:2: retention.keep_dayz: unknown key; did you mean keep_days?"]);
     scene.place.configure("log: {format: json}\nqdrant: {api_key_file: /nonexistent}\n");

@@ -1,4 +1,4 @@
-//! Pipes and devices where files are expected: each is an error, and none blocks the program.
+//! Pipes and devices in place of files: each is an error, and none blocks the program.
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use e2e::{Ran, Scene};
 use qdrant_backup_shared::atomic;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
-/// How long a program may take that would otherwise wait for ever.
+/// Maximum time for a program that would otherwise wait forever.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn pipe(scene: &Scene, name: &str) -> PathBuf {
@@ -19,7 +19,7 @@ fn pipe(scene: &Scene, name: &str) -> PathBuf {
     path
 }
 
-/// Runs to the end, which must be near.
+/// Runs the command, which must end soon.
 #[track_caller]
 fn run(command: &mut Command) -> Ran {
     let mut child = command.spawn().unwrap();
@@ -97,7 +97,7 @@ fn a_file_of_the_kernel_that_waits_ends_the_backup_of_files_only() {
     let scene = Scene::new();
     scene.place.configure("backup:\n  include_files: [/proc/kmsg]\n");
 
-    // Root gets the error that it is not a file, other users that they may not read it.
+    // Root gets an error that it is not a file; other users get permission denied.
     run(&mut scene.place.command(&["backup"])).code(3).says(&["backup.include_files: /proc/kmsg"]);
 
     assert_eq!(scene.place.prove(), 1);

@@ -1,4 +1,4 @@
-//! Single points: what differs between a backup and a collection is found to the last one, and exactly that is brought back.
+//! Single points: every difference between a backup and a collection is found, and exactly those points are restored.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,14 +12,14 @@ use qdrant_backup_shared::operation::{Operation, Outcome};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-/// A server with a backup of its larger collection (250 points), after which 20 points were deleted, the payload of 10 was changed, the
-/// vector of 5, and 8 were added.
+/// A server with a backup of its larger collection (250 points). After the backup 20 points were deleted, 10 got
+/// another payload, 5 another vector, and 8 were added.
 struct Spoiled {
     scene: Scene<Server>,
     name: String,
-    /// As it was backed up.
+    /// The points in the backup.
     before: BTreeMap<u64, Value>,
-    /// As it is now.
+    /// The current points.
     now: BTreeMap<u64, Value>,
 }
 
@@ -76,7 +76,7 @@ impl Spoiled {
             .run(&[&["restore", "--points", "--collection", &self.name, "--on-source"], more].concat())
     }
 
-    /// As it is now, but for these, which are as they were.
+    /// The current points, with these in their backed up state.
     fn with(&self, ids: impl IntoIterator<Item = u64>) -> BTreeMap<u64, Value> {
         let mut all = self.now.clone();
         all.extend(ids.into_iter().map(|id| (id, self.before[&id].clone())));
@@ -136,7 +136,7 @@ fn a_comparison_finds_exactly_what_was_deleted_changed_and_added() {
     assert_eq!(changed["other"], spoiled.now[&PAYLOADS.start]);
     assert_eq!(spoiled.points(), spoiled.now, "nothing was changed");
     spoiled.assert_tidy();
-    // A file that is there is never replaced.
+    // An existing file is never replaced.
     spoiled.compare(&["--ids", ids.to_str().unwrap()]).code(1).says(&["it already exists"]);
 }
 
@@ -166,7 +166,7 @@ fn missing_points_come_back_and_nothing_else_is_touched() {
     spoiled.assert_tidy();
     let restores = &spoiled.place().status().operations[&Operation::Restore];
     assert_eq!(restores.last_outcome, Some(Outcome::Success));
-    // Again: there is nothing left to do.
+    // The second time there is nothing to do.
     spoiled.restore(&["--missing"]).success().says(&["0 points are back in"]);
     assert_eq!(spoiled.points(), spoiled.with(DELETED));
 }
@@ -177,7 +177,7 @@ fn changed_points_are_overwritten_only_where_they_are_named() {
     let ids = spoiled.place().beside("ids");
     spoiled.compare(&["--ids", ids.to_str().unwrap()]).code(3);
     let ids = ids.to_str().unwrap();
-    // Without --changed, of these only the missing ones come back.
+    // Without --changed only the missing points are restored.
     let ran = spoiled.restore(&["--ids", "45", "100", "3", "1003"]).success();
     assert!(
         ran.stdout.contains("left alone            1  that differ there (100); --changed overwrites them"),
@@ -189,7 +189,7 @@ fn changed_points_are_overwritten_only_where_they_are_named() {
     let ran = spoiled.restore(&["--changed", "--ids", "100", "203", "46"]).success();
     assert!(ran.stderr.contains("2 points of"), "{}", ran.stderr);
     assert_eq!(spoiled.points(), spoiled.with([45, 100, 203]));
-    // The file that a comparison wrote will do: what is equal by now is left alone.
+    // The file written by a comparison can be used. Points that are equal by now are left alone.
     spoiled.restore(&["--missing", "--changed", "--ids", ids]).success();
     assert_eq!(spoiled.points(), spoiled.with(DELETED.chain(PAYLOADS).chain(VECTORS)));
     spoiled.assert_tidy();
@@ -240,14 +240,14 @@ fn two_backups_are_compared_with_each_other() {
     spoiled.assert_tidy();
 }
 
-/// A stand-in with [`DOCS`] of so many points, backed up.
+/// A stand-in with [`DOCS`] of this many points, backed up.
 fn docs(points: u64, change: impl FnOnce(&mut Collection)) -> Scene {
     let mut docs = Collection::generated(DOCS, GeneratedSnapshot::new(SIZE).points_count(points));
     change(&mut docs);
     Scene::of(Setup::empty().collection(docs)).backed_up()
 }
 
-/// Deletes the points from 10 to `to`, as a client would.
+/// Deletes the points from 10 to `to` as a client.
 fn delete(server: &StandIn, to: u64) {
     server.state(|state| {
         let docs = state.collection_mut(DOCS);
@@ -296,7 +296,7 @@ fn a_point_that_is_not_as_it_was_written_fails_the_restore_and_is_named() {
     let scene = docs(300, |_| {});
     delete(&scene.server, 12);
     scene.server.faults(|faults| {
-        // It says that it has written them, and has not.
+        // The server reports a write that it did not do.
         let body =
             json!({ "result": { "operation_id": 1, "status": "completed" }, "status": "ok", "time": 0.0 });
         let lie = Answer::empty(200).json(&body);
@@ -372,7 +372,7 @@ fn points_go_back_under_their_shard_keys() {
         let docs = state.collection_mut(DOCS);
         docs.delete_point(&json!(2));
         docs.delete_point(&json!(29));
-        // This one was put under the other key.
+        // This point was written under the other key.
         let mut moved = before[5].clone();
         moved["shard_key"] = json!(7);
         docs.write_point(moved);
@@ -409,7 +409,7 @@ fn killed_in_the_middle_the_next_call_tidies_up_and_goes_on() {
         let mut child = scene.place.command(arguments).spawn().unwrap();
         let begun = Instant::now();
         while scene.hits() == 0 {
-            assert!(begun.elapsed() < Duration::from_secs(60), "it never came so far");
+            assert!(begun.elapsed() < Duration::from_secs(60), "this was never reached");
             std::thread::sleep(Duration::from_millis(20));
         }
         child.kill().unwrap();
@@ -469,7 +469,7 @@ fn a_backup_goes_through_a_file_of_lines_into_another_collection() {
         assert_eq!(by_id(&server.points(&into)), spoiled.before, "{name}");
         server.delete(&into);
     }
-    // A file that was cut between two lines.
+    // A file that was truncated between two lines.
     let file = spoiled.place().beside("points.jsonl");
     let text = fs::read_to_string(&file).unwrap();
     let cut: Vec<&str> = text.lines().take(100).collect();
@@ -481,12 +481,12 @@ fn a_backup_goes_through_a_file_of_lines_into_another_collection() {
     spoiled.place().run(&["import", "--points", file.to_str().unwrap()]).code(2);
 }
 
-/// Starts `arguments` and waits until a fault has had its effect.
+/// Starts `arguments` and waits until a fault has had an effect.
 fn started(scene: &Scene, arguments: &[&str]) -> Running {
     let running = Running::start(&mut scene.place.command(arguments));
     let begun = Instant::now();
     while scene.hits() == 0 {
-        assert!(begun.elapsed() < Duration::from_secs(60), "it never came so far");
+        assert!(begun.elapsed() < Duration::from_secs(60), "this was never reached");
         std::thread::sleep(Duration::from_millis(20));
     }
     running
@@ -496,7 +496,7 @@ fn started(scene: &Scene, arguments: &[&str]) -> Running {
 fn a_point_that_somebody_writes_after_the_plan_is_left_alone() {
     let scene = docs(50, |_| {});
     delete(&scene.server, 13);
-    // The first points by their ids are read after the plan.
+    // The first points by id are read after the plan.
     let slow = Fault::new(Effect::Delay(Duration::from_secs(2))).on(Endpoint::RetrievePoints).first(1);
     scene.server.faults(|faults| faults.add(slow));
     let running = started(&scene, &MISSING);

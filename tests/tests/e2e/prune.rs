@@ -1,4 +1,4 @@
-//! Retention, holds, orphans, leftovers and retirement, through the program.
+//! Retention, holds, orphans, leftovers and retirement.
 
 #![expect(clippy::disallowed_methods, reason = "files of a test need not survive a power failure")]
 
@@ -13,7 +13,7 @@ use qdrant_backup_shared::status::{CollectionStatus, CurrentRun, PrunedBackup, S
 use rustix::process::Signal;
 use serde_json::Value;
 
-/// Nobody answers there, and nobody is asked.
+/// Nothing listens there, and nothing may connect.
 const NO_SERVER: &str = "http://127.0.0.1:9";
 const SEVEN_DAYS: &str = "qdrant:\n  retries: 0\nretention:\n  keep_days: 7\n";
 const ONE: &str = "qdrant:\n  retries: 0\nretention:\n  keep_last: 1\n";
@@ -28,7 +28,7 @@ fn name(text: &str) -> CollectionName {
     CollectionName::new(text).unwrap()
 }
 
-/// Has the status say this, as an earlier run would.
+/// Changes the status, as an earlier run would.
 fn tell(place: &Place, change: impl FnOnce(&mut Status)) {
     let path = place.layout().status_file();
     let mut status =
@@ -178,7 +178,7 @@ fn a_held_backup_stays_until_it_is_released() {
     let place = place(ONE);
     place.plant_daily("docs", "2025-07-01", 2);
     let arguments = ["hold", "2025-07-01-12-00-00", "--collection", "docs", "--reason", "before the move"];
-    // While a run is in progress, which is when it matters.
+    // Also during a run, when it matters most.
     let lock = fs::File::create(place.layout().lock_file()).unwrap();
     lock.lock().unwrap();
     place.run(&arguments).success();
@@ -260,7 +260,7 @@ fn what_a_killed_prune_had_decided_on_is_finished_and_no_other_orphan() {
     let other = place.plant("docs", "2025-06-02T00:00:00Z", Planted::Orphan);
     let noted = |id: &str| PrunedBackup { collection: name("docs"), backup_id: id.parse().unwrap() };
     tell(&place, |status| {
-        // The second is a backup still: it was not yet its turn.
+        // The second backup still exists: it was not yet deleted.
         status.pruning = vec![noted("2025-06-01-00-00-00"), noted("2025-07-02-12-00-00")];
     });
     place
@@ -279,9 +279,9 @@ fn a_prune_killed_anywhere_is_finished_by_the_next() {
         place.plant_daily("docs", "2024-01-01", 200);
         let mut running = Running::start(&mut place.command(&["prune", "--yes"]));
         running.until_it_says("Deleted backup");
-        // At another place within a deletion in each round.
+        // Each round kills at another point of the deletion.
         std::thread::sleep(std::time::Duration::from_micros(round * 700));
-        assert_eq!(running.end_with(Signal::KILL).code, None, "nearly all was still to be deleted");
+        assert_eq!(running.end_with(Signal::KILL).code, None, "most backups were not deleted yet");
         let good = place.backups("docs").iter().filter(|backup| backup.is_good()).count();
         assert!(good >= 8, "{good}");
         assert!(place.catalog().orphans.len() <= 1, "{:?}", place.catalog().orphans);
@@ -366,7 +366,7 @@ fn leftovers_on_the_server_are_listed_and_then_deleted_if_they_are_still_the_sam
     assert!(server.snapshot_names("minilm_general").is_empty());
 }
 
-/// A run that has died, as the status has it.
+/// A run that has died, as recorded in the status.
 fn dead_run() -> CurrentRun {
     CurrentRun {
         run_id: "f5d5b4b2-0000-4000-8000-000000000000".to_owned(),
@@ -432,7 +432,7 @@ fn a_collection_that_is_gone_can_be_retired_and_then_deleted() {
     place.run(&["status"]).success();
     place.configure(ONE);
     place.run(&["prune", "--yes"]).success();
-    assert_eq!(place.ids("old").len(), 3, "retention leaves the retired alone");
+    assert_eq!(place.ids("old").len(), 3, "retention does not touch retired collections");
 
     place.run(&["hold", "2025-07-02-12-00-00", "-c", "old"]).success();
     place.run(&["prune", "--retire", "old", "--yes"]).code(1).says(&["2025-07-02-12-00-00 is on hold"]);
@@ -506,7 +506,7 @@ fn without_an_answer_of_the_server_only_what_is_known_to_be_gone_is_retired() {
     place.run(&["prune", "--retire", "gone"]).success();
 }
 
-/// A collection that has been gone for so many days, by the word of earlier runs.
+/// A collection that earlier runs have recorded as gone for this many days.
 fn gone_for(days: i64, place: &Place, outcome: Outcome) {
     tell(place, |status| {
         let entry = CollectionStatus {
@@ -590,7 +590,7 @@ fn bad_backups_are_listed_and_deleted_when_told_to_but_never_what_may_be_all_tha
     for words in ["failed verification", "is missing", "it is on hold", "no good backup"] {
         assert!(listed.stdout.contains(words), "{words}: {}", listed.stdout);
     }
-    assert!(!listed.stdout.contains("2025-07-05"), "what is unknown is not bad: {}", listed.stdout);
+    assert!(!listed.stdout.contains("2025-07-05"), "an unknown state is not bad: {}", listed.stdout);
     assert_eq!(place.contents(), before, "not even a status or a lock");
     place.run(&["prune", "--bad", "--even-the-last"]).code(2);
 

@@ -1,4 +1,4 @@
-//! The recipe of docs/recovery.md without our programs works.
+//! The procedure in docs/recovery.md works without our programs.
 
 use std::fs;
 use std::io::Write;
@@ -14,7 +14,7 @@ use crate::documents::{commands, document};
 
 const COLLECTION: &str = "mixtral_embeddings";
 
-/// Section 7's commands for a backup and a server of the test's own.
+/// Section 7's commands for this test's backup and server.
 fn recipe(place: &Place, target: &StandIn) -> String {
     let text = document("docs/recovery.md");
     let section = text.split("\n## ").find(|section| section.starts_with("7. ")).expect("section 7");
@@ -32,7 +32,7 @@ fn recipe(place: &Place, target: &StandIn) -> String {
     values.iter().fold(script, |script, (documented, ours)| script.replace(documented, ours))
 }
 
-/// As a person at a shell who stops at the first command that fails.
+/// Runs the commands in a shell that stops at the first failure.
 fn by_hand(script: &str) -> Ran {
     Ran::of(
         Command::new("timeout").args(["60", "sh", "-euc", script]).env_clear().env("PATH", "/usr/bin:/bin"),
@@ -56,7 +56,7 @@ fn the_recipe_without_our_programs_restores_a_backup() {
 fn restores_without_our_programs(compression: &str) {
     let place = backed_up(compression);
     let target = StandIn::start(Setup::empty());
-    // As the document says of archives that are not gzip.
+    // The document's variant for archives that are not gzip.
     let text = document("docs/recovery.md");
     let recipe = match compression {
         "zstd" => {
@@ -108,6 +108,6 @@ fn the_recipe_stops_at_a_damaged_archive_before_it_changes_anything() {
         let ran = by_hand(&recipe(&place, &target));
 
         assert_ne!(ran.code, Some(0), "{damage}: {}", ran.stdout);
-        assert!(target.requests().is_empty(), "{damage}: nothing was even asked");
+        assert!(target.requests().is_empty(), "{damage}: no request was sent");
     }
 }

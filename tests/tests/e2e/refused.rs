@@ -1,4 +1,4 @@
-//! Starts that are refused: monitoring sees them, and nothing else is changed.
+//! Refused starts: monitoring reports them, and nothing else changes.
 
 #![expect(clippy::disallowed_methods, reason = "files of a test need not survive a power failure")]
 
@@ -56,9 +56,9 @@ fn the_directory_is_found_in_what_can_be_read_of_broken_settings() {
         scene.place.configure(&broken);
         let mut command = scene.place.command(&["run"]);
         e2e::Ran::of(command.env_remove("QDRANT_BACKUP_PATH")).code(78);
-        let note = refused(&scene.place).unwrap_or_else(|| panic!("no note of {broken:?}"));
+        let note = refused(&scene.place).unwrap_or_else(|| panic!("no record of {broken:?}"));
         assert!(note.reason.contains("backup.yaml:"), "{note:?}");
-        fs::remove_file(scene.place.layout().last_refused_file()).expect("it is there");
+        fs::remove_file(scene.place.layout().last_refused_file()).expect("it exists");
     }
 }
 
@@ -105,7 +105,7 @@ fn whoever_looks_at_backups_needs_no_key() {
     scene.place.configure(&configuration);
     scene.backup().success();
     let id = scene.manifest().backup_id.to_string();
-    fs::remove_file(&key).expect("it was there");
+    fs::remove_file(&key).expect("it existed");
 
     for command in [
         &["status"][..],

@@ -1,4 +1,5 @@
-//! Restores, refusals, and the state after each failure: nothing of ours on the server, and one line that says what happened.
+//! Restores, refusals, and the state after each failure: nothing of ours stays on the server, and one line explains
+//! what happened.
 
 use std::process::Child;
 use std::time::{Duration, Instant};
@@ -21,7 +22,7 @@ fn count(stand_in: &StandIn, collection: &str) -> Option<u64> {
     stand_in.state(|state| Some(state.collections.get(collection)?.points_count()))
 }
 
-/// The seed of its points: the same on both sides if the restored points are the backed up ones.
+/// The seed of its points: equal on both sides if the restored points are those of the backup.
 fn points(stand_in: &StandIn, collection: &str) -> Vec<Value> {
     stand_in.state(|state| {
         let collection = state.collection_mut(collection);
@@ -31,7 +32,7 @@ fn points(stand_in: &StandIn, collection: &str) -> Vec<Value> {
     })
 }
 
-/// Nothing that we uploaded is on the server, and nothing is said to be.
+/// Checks that no upload of ours is on the server or on record.
 #[track_caller]
 fn nothing_left(stand_in: &StandIn, place: &Place, collection: &str) {
     assert_eq!(stand_in.snapshot_names(collection), Vec::<String>::new());
@@ -40,7 +41,7 @@ fn nothing_left(stand_in: &StandIn, place: &Place, collection: &str) {
     assert_eq!(status.current_run, None);
 }
 
-/// Replaces a backup's archive by `bytes`, with a manifest that fits: what is wrong is then Qdrant's to find.
+/// Replaces a backup's archive by `bytes` and updates its manifest, so that only Qdrant can find the defect.
 fn forge(place: &Place, collection: &str, bytes: &[u8]) {
     let name = CollectionName::new(collection).unwrap();
     let mut manifest: Manifest = place.backups(collection).remove(0).manifest;
@@ -74,7 +75,7 @@ fn every_genuine_snapshot_is_restored_counted_and_leaves_nothing() {
         let upload = &target.requests_matching("POST", "/snapshots/upload")[0];
         assert!(upload.path_and_query.contains("?priority=snapshot&checksum="));
         let length: u64 = upload.header("content-length").unwrap().parse().unwrap();
-        assert_eq!(length, upload.body_len, "the length was said beforehand");
+        assert_eq!(length, upload.body_len, "the length was announced");
         let status = place.status();
         assert_eq!(status.operations[&Operation::Restore].last_outcome, Some(Outcome::Success));
         assert!(target.requests_matching("POST", "/aliases").is_empty(), "only with --with-aliases");
@@ -173,7 +174,7 @@ fn force_backs_the_target_up_first_and_restores_over_it() {
     stand_in.state(|state| {
         let collection = state.collection_mut("minilm_general");
         collection.set_points_count(3);
-        // The stand-in knows by the file what is in it, so other points need another file.
+        // The stand-in identifies the content by the file, so other points need another file.
         collection.content = Content::generated(&GeneratedSnapshot::new(10_000).points_count(3));
         collection.config["hnsw_config"]["m"] = json!(32);
     });
@@ -185,7 +186,7 @@ fn force_backs_the_target_up_first_and_restores_over_it() {
     assert_eq!(count(&stand_in, "minilm_general"), Some(100));
     let backups = place.backups("minilm_general");
     assert_eq!(backups.len(), 2);
-    assert_eq!(backups[1].manifest.points_count(), Some(3), "what was overwritten can be had back");
+    assert_eq!(backups[1].manifest.points_count(), Some(3), "the overwritten collection can be restored");
     nothing_left(&stand_in, &place, "minilm_general");
     let run = place.status().last_run.unwrap();
     let operations: Vec<&str> = run.operations.iter().map(|part| part.operation.as_str()).collect();
@@ -262,7 +263,7 @@ fn aliases_are_set_when_asked_for_and_moved_only_by_force() {
     let aside = ["restore", "--collection", "mixtral_embeddings", "--as", "aside", "--with-aliases"];
     let ran = place.run(&aside).code(1);
     assert!(ran.last_line().contains("alias \"prod\" stands for \"mixtral_embeddings\""), "{}", ran.stderr);
-    assert_eq!(count(&stand_in, "aside"), None, "found out beforehand");
+    assert_eq!(count(&stand_in, "aside"), None, "detected in advance");
     place.run(&[&aside[..], &["--force"]].concat()).success().says(&["aliases prod"]);
     assert_eq!(stand_in.state(|state| state.aliases["prod"].clone()), "aside");
 
@@ -323,7 +324,7 @@ fn a_restore_that_meets_corruption_puts_it_on_record_and_names_the_backup_to_res
         assert!(backups[1].verification.as_ref().unwrap().failed());
         let shown = place.run(&["status"]).success().stdout;
         assert!(shown.contains(&format!("newest backup {bad} has FAILED verification")), "{shown}");
-        // `latest` is the good one now.
+        // `latest` now means the good one.
         place.run(&restore).success();
         assert_eq!(count(&source, "beside"), Some(100));
         assert_eq!(points(&source, "beside").len(), 100);
@@ -359,7 +360,7 @@ fn the_only_backup_that_is_corrupt_has_no_other_and_one_that_cannot_be_read_is_n
     place.run(&restore).code(1).says(&["there is no other good backup of \"minilm_general\""]);
     atomic::write(&path, 0o600, &bytes).unwrap();
     place.run(&["verify", "--collection", "minilm_general", "--backup", "all"]).success();
-    assert!(place.backups("minilm_general")[0].is_good(), "it was the disk's fault after all");
+    assert!(place.backups("minilm_general")[0].is_good(), "the disk was the cause");
 }
 
 #[test]
@@ -414,7 +415,8 @@ fn every_recorded_failure_is_one_line_and_what_it_leaves_on_the_server_is_on_rec
         assert!(line.contains(expected), "{what}: {line}");
         assert!(no_collection.split('|').any(|words| line.contains(words)), "{what}: {line}");
         assert_eq!(count(&target, "minilm_general"), None, "{what}");
-        // Without a collection nothing deletes what the server kept, and none is made for that.
+        // The uploaded file can be deleted only if the collection exists, and the program does not create one for
+        // that.
         let kept = matches!(what, "garbage" | "truncated");
         let left: Vec<String> =
             place.status().undeleted_snapshots.into_iter().map(|snapshot| snapshot.name).collect();
@@ -495,7 +497,7 @@ fn a_standstill_and_a_broken_connection_change_nothing() {
     assert!(ran.last_line().contains("connection to Qdrant broke"), "{}", ran.stderr);
     assert_eq!(count(&target, "minilm_general"), None);
 
-    // More than the buffers between us and it can hold, to a server that never reads.
+    // More than the buffers in between can hold, to a server that never reads.
     let big = Setup::empty().collection(Collection::generated("big", GeneratedSnapshot::new(64 << 20)));
     let Scene { server: _source, place } = Scene::on(StandIn::start(big));
     place.configure("qdrant:\n  retries: 0\n  stall_timeout: 1s\nbackup:\n  compression: none\n");
@@ -513,7 +515,7 @@ fn an_unanswered_upload_is_remembered_and_cleared_by_the_next_run() {
     let Scene { server: stand_in, place } = Scene::sample();
     let id = place.backups("minilm_general")[0].manifest.backup_id.to_string();
     place.configure("qdrant:\n  retries: 0\n  create_timeout: 1s\n");
-    // It takes the upload, restores, and a proxy gives up before the answer.
+    // The server accepts and restores the upload, but a proxy times out before the answer.
     let arguments =
         ["restore", "--collection", "minilm_general", "--backup", &id, "--force", "--no-safety-backup"];
     stand_in.faults(|faults| faults.add(Fault::status(504).on(Endpoint::UploadSnapshot)));
@@ -598,7 +600,7 @@ fn a_backup_that_needs_what_is_unknown_is_refused() {
 fn wait_for(condition: impl Fn() -> bool) {
     let since = Instant::now();
     while !condition() {
-        assert!(since.elapsed() < Duration::from_secs(30), "it never came to that");
+        assert!(since.elapsed() < Duration::from_secs(30), "this was never reached");
         std::thread::sleep(Duration::from_millis(20));
     }
 }

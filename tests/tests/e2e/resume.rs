@@ -1,11 +1,11 @@
-//! Downloads that break off and are resumed: no byte is requested twice, and none of another file is used.
+//! Interrupted downloads are resumed: no byte is requested twice, and no bytes of another file are used.
 
 use e2e::Scene;
 use e2e::qdrant_stand_in::{Answer, Effect, Endpoint, Fault, LoggedRequest, Setup};
 use e2e::scene::{DOCS, SIZE, docs, foreign};
 use qdrant_backup_shared::FailureKind;
 
-/// What each download asked for: nothing is the whole.
+/// The requested range of each download. None for the whole file.
 pub fn ranges(scene: &Scene) -> Vec<Option<String>> {
     let range = |request: &LoggedRequest| request.header("range").map(str::to_owned);
     scene.downloads().iter().map(range).collect()
@@ -123,7 +123,7 @@ fn a_snapshot_that_was_deleted_meanwhile_is_not_waited_for() {
     scene.backup().code(1).says(&["ERROR: Backup of docs failed", "404"]);
 
     scene.assert_failed(FailureKind::HttpStatus);
-    // Of the fresh one, that is.
+    // Of the new snapshot.
     assert_eq!(ranges(&scene), [None, from(50_000), None]);
 }
 
@@ -177,7 +177,7 @@ fn a_server_whose_files_have_no_etag_is_asked_for_the_whole_again() {
 
 #[test]
 fn a_snapshot_that_another_replaced_meanwhile_is_no_backup() {
-    // The rest is of another file of the same name and length; a fresh snapshot then has the right digest.
+    // The rest comes from another file with the same name and length. A new snapshot then has the right digest.
     let stall = Effect::StallAfter { bytes: 50_000, lasting: None };
     let scene = Scene::with([Fault::new(stall).first(1)]);
     scene.configure(&[("retries", "2"), ("stall_timeout", "3s")]);
@@ -228,7 +228,7 @@ fn a_limit_on_the_rate_is_kept() {
 
     scene.place.run(&["backup", "--limit-rate", "100KB"]).success();
 
-    // 204,800 bytes, of which the last need no waiting for.
+    // 204,800 bytes. The last ones arrive without a delay.
     assert!(begun.elapsed().as_secs_f64() > 1.0, "{:?}", begun.elapsed());
     scene.assert_backed_up();
     scene.place.run(&["backup", "--limit-rate", "0B"]).code(78).says(&["--limit-rate", "more than zero"]);

@@ -85,7 +85,7 @@ fn a_drill_that_is_due_is_part_of_the_run() {
     assert_eq!(
         drills.requests_matching("POST", "snapshots/upload").len(),
         0,
-        "not again before its next time"
+        "not repeated before it is due"
     );
 
     place.configure("drill: {cron: \"0 4 1 1 *\"}\n");
@@ -105,7 +105,7 @@ fn a_drill_that_cannot_begin_is_a_failed_drill_and_the_run_has_ended() {
     ));
     let mut running = Running::start(&mut place.command(&["run"]));
     eventually("the backup continues", || !server.requests_matching("POST", "/snapshots").is_empty());
-    std::fs::remove_file(&ca_file).expect("it was there");
+    std::fs::remove_file(&ca_file).expect("it existed");
     running.until_it_says("Verification succeeded");
 
     running.end().code(3).says(&["ERROR", "Drill failed", "ca.pem"]);

@@ -1,4 +1,4 @@
-//! `schedule`: the entries of cron and systemd, and a real cron that makes a backup with one.
+//! `schedule`: entries for cron and systemd, and a real cron that makes a backup with one.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -12,7 +12,7 @@ use e2e::users::need_root;
 use e2e::{Place, Ran, Scene, repository};
 use qdrant_backup_shared::atomic;
 
-/// A scene whose settings are all in files, as a scheduled run needs them.
+/// A scene with all settings in files, as a scheduled run needs.
 fn scheduled(cron: &str) -> Scene {
     let scene = Scene::new();
     scene.place.configure(&format!(
@@ -28,7 +28,7 @@ fn by_files_alone(place: &Place, arguments: &[&str]) -> Ran {
     Ran::of(command.env_remove("QDRANT_URL").env_remove("QDRANT_BACKUP_PATH").env_remove("QDRANT_API_KEY"))
 }
 
-/// A root for another machine's files, with the directories that cron and systemd have.
+/// A root directory for another machine's files, with the directories of cron and systemd.
 fn root_of(place: &Place, directories: &[&str]) -> String {
     let root = place.beside("root");
     for directory in directories {
@@ -72,7 +72,7 @@ fn cron_has_something_to_mail_only_when_a_run_failed() {
     let job = |path: &str| Ran::of(Command::new("sh").args(["-c", &job]).env_clear().env("PATH", path));
     let ran = job("/usr/bin:/bin").success();
     assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("", ""));
-    // What it said is kept, as the runbook promises.
+    // Its output is kept, as the runbook promises.
     let log = || fs::read_to_string(scene.place.path().join("last_run.log")).expect("a log");
     assert!(log().contains("INFO: "), "{}", log());
 
@@ -82,7 +82,7 @@ fn cron_has_something_to_mail_only_when_a_run_failed() {
     assert_eq!(ran.stderr, "");
     assert_eq!(log(), ran.stdout);
 
-    // A log that cannot be written does not keep the run from its work.
+    // An unwritable log does not prevent the run.
     scene.server.faults(|all| all.clear());
     fs::remove_file(scene.place.path().join("last_run.log")).unwrap();
     fs::create_dir(scene.place.path().join("last_run.log")).unwrap();
@@ -111,7 +111,7 @@ fn the_entry_keeps_the_env_file_and_the_variables_of_the_packaged_one() {
     assert!(written.contains(" --env-file /etc/qdrant-backup/env 2>&1"), "{written}");
     assert_eq!(write(), written, "and the second time as well");
 
-    // One that is gone would keep every run from starting.
+    // A missing one would prevent every run from starting.
     fs::remove_file(env_file).unwrap();
     assert!(!write().contains("--env-file"));
 }
@@ -126,7 +126,7 @@ fn what_cannot_be_an_entry_is_refused_with_the_reason() {
     by_files_alone(&scene.place, &["schedule", "cron", "--user", "no-such-user"])
         .code(78)
         .says(&["--user NAME"]);
-    // What this shell alone knows is missing at night.
+    // Variables of this shell are missing in a scheduled run.
     let root = root_of(&scene.place, &["etc/cron.d"]);
     scene
         .place
@@ -166,7 +166,7 @@ fn an_entry_is_installed_once_and_nobody_elses_is_replaced() {
     let units = scene.place.beside("root/etc/systemd/system");
     assert!(units.join("qdrant-backup.timer").exists() && units.join("qdrant-backup.service").exists());
 
-    // Beside the package's units only what differs is written.
+    // If the package's units exist, only the differences are written.
     fs::create_dir_all(scene.place.beside("root/lib/systemd/system")).unwrap();
     atomic::write(&scene.place.beside("root/lib/systemd/system/qdrant-backup.service"), 0o644, b"x").unwrap();
     write("systemd", &[]).success();
@@ -185,13 +185,13 @@ fn units_are_what_systemd_understands() {
         .args(["verify", "--man=no"])
         .args([unit("qdrant-backup.service"), unit("qdrant-backup.timer")])
         .output()
-        .expect("systemd-analyze, of the Debian package systemd, is there");
+        .expect("systemd-analyze, of the Debian package systemd, is installed");
     let said = String::from_utf8_lossy(&verified.stderr).into_owned();
     let ours: Vec<&str> = said.lines().filter(|line| line.contains("qdrant-backup")).collect();
     assert_eq!(ours, Vec::<&str>::new(), "{said}");
 }
 
-/// Debian's cron in a mount namespace of its own, where the only table is ours; killed when it is dropped.
+/// Debian's cron in a mount namespace where ours is the only table. Killed when it is dropped.
 struct Cron(std::process::Child);
 
 impl Cron {
@@ -230,7 +230,7 @@ fn a_real_cron_makes_a_backup_by_the_entry() {
     assert!(program("qdrant-backup").exists());
 
     let mut cron = Cron::start(&scene.place);
-    // It looks at its tables once a minute.
+    // Cron reads its tables once a minute.
     let begun = Instant::now();
     while scene.place.catalog().collections.is_empty() {
         assert!(cron.0.try_wait().unwrap().is_none(), "cron ended");

@@ -1,4 +1,4 @@
-//! The scripts in deploy/scripts: the names that existing set-ups call, and nothing but another way to call the program.
+//! The scripts in deploy/scripts: the names that existing installations call. They only call the program.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
@@ -15,13 +15,13 @@ const BACKUP: &str = "backup_collections.sh";
 const RESTORE: &str = "restore_collections.sh";
 const CONFIG: &str = "/opt/qdrant/config";
 
-/// The scripts as installed, with a configuration directory of the test's own.
+/// The installed scripts, with a configuration directory for this test.
 struct Scripts {
     place: Place,
 }
 
 impl Scripts {
-    /// For a Qdrant at `url`, which only `.env` knows.
+    /// For a Qdrant at `url`, which is configured only in `.env`.
     fn of(url: &str) -> Self {
         let scripts = Self { place: Place::new(url) };
         std::fs::create_dir(scripts.place.beside("config")).expect("a directory");
@@ -42,7 +42,7 @@ impl Scripts {
         scripts
     }
 
-    /// As [`Scripts::of`], with a repository.
+    /// Like [`Scripts::of`], with a repository.
     fn initialised(url: &str) -> Self {
         let scripts = Self::of(url);
         scripts.place.run(&["init"]).success();
@@ -69,7 +69,7 @@ impl Scripts {
         Ran::of(&mut self.command(script, arguments))
     }
 
-    /// What the script calls, a word a line.
+    /// The program's arguments from the script, one per line.
     fn called(&self, script: &str, arguments: &[&str]) -> Vec<String> {
         let directory = self.place.beside("echo");
         std::fs::create_dir_all(&directory).expect("a directory");
@@ -150,7 +150,7 @@ fn words_and_options_become_the_programs_own() {
         assert_eq!(scripts.called(script, arguments), *called, "{script} {arguments:?}");
     }
 
-    std::fs::remove_file(scripts.place.beside("config/.env")).expect("it was there");
+    std::fs::remove_file(scripts.place.beside("config/.env")).expect("it existed");
     assert_eq!(scripts.called(BACKUP, &[]), ["run"]);
     assert_eq!(scripts.called(RESTORE, &["a"]), ["restore", "--collection=a"]);
 }
@@ -184,8 +184,8 @@ fn exit_codes_are_the_programs() {
     scripts.run(RESTORE, &["docs", "yesterday"]).code(2);
     scripts.run(RESTORE, &["docs", "latest", "other"]).code(2).says(&["--all"]);
 
-    // There, and no file of settings: never passed over.
-    std::fs::remove_file(scripts.place.beside("config/.env")).expect("it was there");
+    // It exists but is not a settings file. That is always an error.
+    std::fs::remove_file(scripts.place.beside("config/.env")).expect("it existed");
     std::fs::create_dir(scripts.place.beside("config/.env")).expect("a directory");
     scripts.run(BACKUP, &[]).code(78).says(&["--env-file"]);
     scripts.run(RESTORE, &["docs"]).code(78).says(&["--env-file"]);
@@ -266,7 +266,7 @@ fn usage_is_shown() {
             assert!(ran.stderr.is_empty());
         }
         let mode = std::fs::metadata(repository::path(&format!("deploy/scripts/{script}")))
-            .expect("it is there")
+            .expect("it exists")
             .permissions();
         assert_eq!(mode.mode() & 0o111, Permissions::from_mode(0o111).mode(), "{script} is executable");
     }

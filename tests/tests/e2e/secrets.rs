@@ -1,4 +1,4 @@
-//! Where the API key must not be found.
+//! Places where the API key must not appear.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use rustix::process::Signal;
 
 const KEY: &str = "zQx81-distinctive-KEY";
 
-/// How a run is told the key.
+/// How a run gets the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum By {
     Variable,
@@ -41,7 +41,7 @@ fn assert_silent(ran: &Ran) {
     assert!(!ran.stdout.contains(KEY), "{}", ran.stdout);
 }
 
-/// No file of the backup directory, the lock included, holds the key.
+/// Fails if a file of the backup directory contains the key, including the lock.
 #[track_caller]
 fn assert_nowhere_below(directory: &Path, files: &[String]) {
     assert!(!files.is_empty());
@@ -59,7 +59,7 @@ fn the_key_is_in_no_output_and_no_file_whatever_happens() {
         let scene = Scene::of(setup);
         let traced = ["backup", "--log-level", "trace", "--json"];
 
-        // Success, failures of all kinds, a wrong key, and a server that repeats what it was sent.
+        // Success, failures of all kinds, a wrong key, and a server that echoes what it was sent.
         let ran = Ran::of(&mut command(&scene, by, &traced)).success();
         assert!(ran.stderr.contains("DEBUG"), "it is the most verbose level");
         assert_silent(&ran);
@@ -114,7 +114,7 @@ fn the_key_is_not_on_the_command_line_and_from_a_file_not_in_the_environment() {
             assert!(!of_process("environ").contains(KEY));
         }
 
-        // A second run finds the lock held, and leaves a note of it.
+        // A second run finds the lock in use and records that.
         let second = Ran::of(&mut command(&scene, by, &["backup", "--log-level", "trace"]));
         assert_silent(&second);
         second.code(75).says(&["ERROR", "another run holds the lock"]);

@@ -1,4 +1,4 @@
-//! `setup`: what it asks, tests and writes, and what it does not change.
+//! `setup`: its questions, tests and files, and what it does not change.
 
 use std::fs;
 use std::io::Write;
@@ -14,7 +14,7 @@ use e2e::{Place, Ran, Running, Scene, repository};
 use qdrant_backup_shared::atomic;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
-/// A place where nothing was configured yet, and a server with a key.
+/// A place without configuration, and a server with a key.
 fn nothing_yet() -> Scene {
     let server =
         StandIn::start(Setup::empty().api_key("s3cret").collection(docs()).collection(generated("other")));
@@ -24,7 +24,7 @@ fn nothing_yet() -> Scene {
     Scene { server, place }
 }
 
-/// `setup` with nothing of the test's environment.
+/// `setup` without the test's environment.
 fn setup(place: &Place, options: &[&str]) -> Command {
     let mut command = Command::new(program("qdrant-backup"));
     command
@@ -48,7 +48,7 @@ fn shown(place: &Place, name: &str) -> String {
     place.beside(name).display().to_string()
 }
 
-/// The program with its configuration file alone.
+/// The program with only its configuration file.
 fn afterwards(place: &Place, arguments: &[&str]) -> Ran {
     let mut command = place.command(arguments);
     Ran::of(command.env_remove("QDRANT_URL").env_remove("QDRANT_BACKUP_PATH").env_remove("QDRANT_API_KEY"))
@@ -72,7 +72,7 @@ fn from_nothing_to_a_repository_and_a_configuration_that_were_tried() {
     assert_eq!(mode & 0o7777, 0o640);
     assert_eq!(place.backups("docs").len(), 1, "the trial is a backup like any other");
     assert_eq!(server.snapshot_names("docs"), Vec::<String>::new());
-    // Everything after it works by the file alone.
+    // All later commands work with only the file.
     afterwards(&place, &["run"]).success();
     afterwards(&place, &["status"]).success();
     let check = afterwards(&place, &["config", "check", "--trial"]).success();
@@ -94,7 +94,7 @@ fn what_setup_says_to_type_next_is_what_the_documents_and_the_manual_say() {
     let config = format!(" --config {}", shown(&place, "backup.yaml"));
     let mut next: Vec<&str> = printed.lines().filter_map(|line| line.split(&config).next()).collect();
     assert_eq!(next.len(), 3, "{printed}");
-    // What `schedule systemd --write` says to type then.
+    // The commands that `schedule systemd --write` tells the user to run.
     next.extend(["systemctl daemon-reload", "systemctl enable --now qdrant-backup.timer"]);
     for page in ["README.md", "docs/install.md", "deploy/man/qdrant-backup.1"] {
         let text = repository::read(page).replace("\\-", "-");
@@ -155,7 +155,7 @@ fn settings_that_are_there_are_kept() {
     assert_eq!(show["settings"]["retention.keep_days"]["value"], 30);
     assert_eq!(show["settings"]["backup.compression"]["value"], "none");
 
-    // A file of comments only, as a package ships it, has nothing to lose.
+    // A file that contains only comments, as packages ship it, can be overwritten.
     place.configure("# qdrant:\n#   url: x\n");
     Ran::of(&mut setup(&place, &arguments)).success();
 }
@@ -181,7 +181,7 @@ fn what_only_this_shell_knows_is_no_configuration() {
 fn root_sets_up_for_the_user_of_the_schedule() {
     let Scene { server, place } = nothing_yet();
     need_root();
-    // The user must get to the place, and read the key.
+    // The user needs access to the place and the key.
     let top = place.beside("");
     fs::set_permissions(&top, fs::Permissions::from_mode(0o755)).unwrap();
     let nobody =
@@ -202,7 +202,7 @@ fn root_sets_up_for_the_user_of_the_schedule() {
     others.args(setup(&place, &["--yes", "--user", "daemon"]).get_args()).env_clear().current_dir("/");
     Ran::of(others.uid(NOBODY).gid(NOBODY).stdin(Stdio::null())).code(78).says(&["only root"]);
 
-    // Readable for root alone: the trial, made as that user, finds it.
+    // Readable only by root: the test as the other user detects it.
     let ran = run().code(78);
     let line = ran.stdout.lines().find(|line| line.starts_with("FAIL  trial backup")).expect("a line");
     assert!(line.contains("API key file") && line.contains("ermission denied"), "{line}");
@@ -228,7 +228,7 @@ fn the_trial_is_made_in_all_groups_of_the_user_of_the_schedule() {
     let groups = fs::read_to_string("/etc/group").unwrap();
     let (url, key, backups) = (server.url(), shown(&place, "key"), shown(&place, "backups"));
     let run = |member: &str| {
-        // Seen by this program alone.
+        // Visible only to this program.
         let more = format!("{groups}of-the-key:x:{group}:{member}\n");
         atomic::write(&place.beside("group"), 0o644, more.as_bytes()).unwrap();
         let arguments = [&options(&url, &key, &backups)[..], &["--user", "nobody", "--force"]].concat();

@@ -1,4 +1,5 @@
-//! The status file and the other JSON files: torn, of the future, true after deaths and clock faults, valid by schema.
+//! The status file and the other JSON files: truncated, from a newer version, after deaths and clock faults, and
+//! valid by schema.
 
 use std::fs;
 use std::path::Path;
@@ -18,12 +19,12 @@ fn vectors() -> CollectionName {
     CollectionName::new("vectors").unwrap()
 }
 
-/// The status files that were moved aside.
+/// The status files that were moved away.
 fn aside(place: &Place) -> Vec<String> {
     place.files().into_iter().filter(|name| name.starts_with("status.json.unreadable-")).collect()
 }
 
-/// The status tells of a success now, and of the earlier backup that only the manifests remembered.
+/// Checks that the status reports a success now, and the earlier backup that only the manifests recorded.
 #[track_caller]
 fn mended(place: &Place, ran: &Ran, problem: &str) {
     let warning = log_lines(ran).into_iter().find(|line| line.contains(problem)).expect("a warning");
@@ -51,7 +52,7 @@ fn an_unreadable_status_is_moved_aside_and_last_successes_come_from_the_manifest
     ];
     for (number, (contents, problem)) in cases.into_iter().enumerate() {
         put(&file, contents);
-        // For a look only, nothing is moved.
+        // A command that only reads moves nothing.
         place.run(&["status"]).code(1).says(&[
             "status.json",
             problem,
@@ -59,7 +60,7 @@ fn an_unreadable_status_is_moved_aside_and_last_successes_come_from_the_manifest
         ]);
         assert_eq!(aside(&place).len(), number);
 
-        // A run that backs up nothing shows what the manifests alone give.
+        // A run without a backup shows what the manifests contain.
         let ran = place.run(&["backup", "--collection", "no-such"]).code(1);
         assert!(ran.stderr.contains("moved aside to"), "{}", ran.stderr);
         let entry = place.status().collections.remove(&vectors()).expect("known from its manifest");
@@ -79,7 +80,7 @@ fn an_unreadable_status_is_moved_aside_and_last_successes_come_from_the_manifest
 fn a_status_that_belongs_to_somebody_else_does_not_stop_the_backups() {
     let Scene { server: _server, place } = Scene::on(server_of(64 << 10));
     let nobody = Nobody::new(&place);
-    // As after one `sudo qdrant-backup backup`, by a group that is not ours.
+    // The state after one `sudo qdrant-backup backup`, with a foreign group.
     place.run(&["backup"]).success();
     nobody.owns(place.path());
     let file = place.path().join("status.json");
@@ -108,7 +109,7 @@ fn a_run_that_died_is_told_of_by_the_next_one() {
             "started_at": "2025-07-15T14:30:00Z", "heartbeat_at": "2025-07-15T14:31:00Z",
         });
     });
-    // The process named there exists, but that decides nothing: nobody holds the lock.
+    // The recorded process exists, but only the lock counts, and nobody holds it.
     let status = place.run(&["status"]).success();
     assert!(
         status.stdout.contains("Running or dead: `backup` since 2025-07-15 14:30:00 UTC"),
@@ -129,10 +130,10 @@ fn a_run_that_died_is_told_of_by_the_next_one() {
     let warnings = status.last_run.unwrap().warnings;
     assert!(warnings.iter().any(|warning| warning.contains("died in stage")), "{warnings:?}");
     let again = place.run(&["backup"]).success();
-    assert!(!again.stderr.contains("died"), "it is said once: {}", again.stderr);
+    assert!(!again.stderr.contains("died"), "it is reported once: {}", again.stderr);
 }
 
-/// Gives the only backup of `vectors` another beginning, as a run under a wrong clock would have.
+/// Changes the start time of the only backup of `vectors`, as if the clock had been wrong.
 fn redate(place: &Place, at: DateTime<Utc>) -> BackupId {
     let directory = place.path().join("collections/vectors");
     let old = place.backups("vectors")[0].manifest.backup_id;
@@ -161,7 +162,7 @@ fn a_clock_before_the_newest_backup_is_warned_of_and_nothing_is_replaced() {
         let mut command = place.command(&["status"]);
         Ran::of(command.env("BACKUP_SCHEDULE", "0 * * * *"))
     };
-    // A backup from the future is no proof that there is a fresh one.
+    // A backup from the future does not prove that there is a recent one.
     let unknown = status().code(5).stdout;
     assert!(unknown.contains("in the future") && unknown.contains("AGE UNKNOWN"), "{unknown}");
 
@@ -174,7 +175,7 @@ fn a_clock_before_the_newest_backup_is_warned_of_and_nothing_is_replaced() {
     }
     assert_eq!(after.len(), before.len() + 2, "one more archive, one more manifest");
     assert_eq!(place.prove(), 2);
-    // The one that was made just now is, and does not make the other one vanish.
+    // The new backup does, and the other one remains listed.
     let fresh = status().success().stdout;
     assert!(fresh.contains(&format!("{future} is dated in the future and ignored")), "{fresh}");
 }
@@ -188,7 +189,7 @@ fn a_second_that_is_taken_gives_the_next_free_one() {
     let last_taken = TimeDelta::minutes(10);
     let mut id = first.backup_id.next();
     while id.time() <= first.started_at + last_taken {
-        // By turns: an archive, a manifest and a record alone all take their second.
+        // In turn, the second is taken by an archive, a manifest and a record.
         let suffix =
             [".snapshot", ".manifest.json", ".verification.json"][(id.time().timestamp() % 3) as usize];
         put(&directory.join(format!("vectors-{id}{suffix}")), "taken");
@@ -202,7 +203,7 @@ fn a_second_that_is_taken_gives_the_next_free_one() {
     assert_eq!(backups.len(), 2);
     let second = &backups[1];
     assert_eq!(second.backup_id, id, "the first second that no file uses");
-    assert!(second.started_at < first.started_at + last_taken, "the age is that of the data all the same");
+    assert!(second.started_at < first.started_at + last_taken, "the age is still that of the data");
     let after = tree(&directory);
     for (name, contents) in before {
         assert_eq!(after[&name], contents, "{name}");
@@ -233,7 +234,7 @@ fn every_file_that_runs_write_is_valid_by_its_schema() {
     assert_eq!(schema_problems("run_report.schema.json", &partial), none());
     assert_eq!(partial["outcome"], "partial");
     let lock = fs::File::open(place.path().join(".lock")).unwrap();
-    lock.try_lock().expect("nobody has it");
+    lock.try_lock().expect("no process holds it");
     place.run(&["backup"]).code(75);
     drop(lock);
 
@@ -254,7 +255,7 @@ fn every_file_that_runs_write_is_valid_by_its_schema() {
             text.trim_start_matches(['{', '\n', ' ']).starts_with("\"schema_version\""),
             "{name}: {text:.60}"
         );
-        // The schema is strict enough to notice that a field is missing.
+        // The schema is strict enough to detect a missing field.
         let mut lacking = value.clone();
         lacking.as_object_mut().unwrap().remove("schema_version");
         assert_ne!(schema_problems(&schema, &lacking), none(), "{schema} notices nothing");
@@ -281,7 +282,7 @@ fn the_schemas_that_ship_are_those_of_the_types() {
     let mut shipped: Vec<String> = fs::read_dir(&directory)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
-        // The exporter's answer is not a file; a separate test checks that schema.
+        // The exporter's answer is not a file. A separate test checks its schema.
         .filter(|name| !name.starts_with("exporter_"))
         .collect();
     shipped.sort();

@@ -1,4 +1,4 @@
-//! Servers that refuse some of our requests: backups are still made, and unknown facts are reported as unknown.
+//! Servers that refuse some requests: backups still work, and unknown values are reported as unknown.
 
 use std::time::{Duration, Instant};
 
@@ -32,7 +32,7 @@ fn drill(place: &Place, target: &StandIn) -> CheckOutcome {
 #[test]
 fn where_exact_counts_are_disabled_the_approximate_count_is_told_as_such() {
     let scene = scene(json!({ "search_allow_exact": false }));
-    // What the server estimates is near the truth.
+    // The server's estimate is close to the real number.
     scene.server.state(|state| state.collection_mut(DOCS).estimate = Some(103));
     scene.backup().success().says(&["Backed up docs: about 103 points"]);
     let manifest = scene.manifest();
@@ -100,7 +100,7 @@ fn a_page_limit_below_the_sample_makes_smaller_pages_of_it() {
 
 #[test]
 fn a_limit_on_rates_below_the_sample_reads_it_in_parts() {
-    // A whole sample by its ids would cost 16.
+    // A whole sample by id would cost 16 tokens.
     let scene = scene(json!({ "read_rate_limit": 12 }));
     let begun = Instant::now();
     scene.backup().success().says(&["Backed up docs: 100 points"]);
@@ -126,7 +126,7 @@ fn a_server_that_never_counts_is_backed_up_with_a_warning() {
                 faults.add(Fault::status(status).on(endpoint));
             }
         });
-        // Its description tells about how many there are.
+        // The collection's description contains the approximate number.
         scene.backup().success().says(&["Backed up docs: about 100 points"]);
         assert_eq!(scene.manifest().points_sample, None);
         scene.place.run(&["restore", "--collection", DOCS, "--force"]).success();

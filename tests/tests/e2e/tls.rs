@@ -1,4 +1,4 @@
-//! TLS: which certificates are accepted, the errors for the others, and client certificates.
+//! TLS: accepted certificates, the errors for others, and client certificates.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -11,7 +11,7 @@ use e2e::scene::{DOCS, IMPATIENT, docs};
 use e2e::{Place, Ran, Scene};
 use qdrant_backup_shared::{FailureKind, atomic};
 
-/// A server with such a certificate, and the file that its clients trust.
+/// A server with this certificate, and the file that its clients must trust.
 fn scene(tls: TlsSetup) -> (Scene, PathBuf) {
     let scene = Scene::of(Setup::empty().collection(docs()).tls_as(tls));
     let trusted = scene.place.beside("trusted.pem");
@@ -23,13 +23,13 @@ fn put(path: &Path, text: &str) {
     atomic::write(path, 0o600, text.as_bytes()).expect("it can be written");
 }
 
-/// A backup from the server under another name, or the same.
+/// A backup from the server under this host name.
 fn backup_of(scene: &Scene, trusted: &Path, host: &str) -> Ran {
     let url = scene.server.url().replace("127.0.0.1", host);
     Ran::of(scene.place.command(&["backup"]).env("QDRANT_URL", url).env("QDRANT_CA_FILE", trusted))
 }
 
-/// The run said why in one line, and the status has it.
+/// The run reported the reason in one line, and the status contains it.
 #[track_caller]
 fn refused(scene: &Scene, ran: Ran, parts: &[&str]) {
     let ran = ran.code(1).says(&[&["ERROR", "cannot reach Qdrant at https://"], parts].concat());
@@ -138,7 +138,7 @@ fn a_certificate_that_nobody_trusts_is_refused_with_where_to_put_it() {
             "put the issuer's certificate into qdrant.ca_file",
         ],
     );
-    // Another of the same name, as after it was made anew.
+    // Another authority with the same name, as after it was created again.
     let (_other, trusted) = scene(TlsSetup::of_authority());
     refused(&foreign, backup_of(&foreign, &trusted, "127.0.0.1"), &["is not trusted here", "qdrant.ca_file"]);
 }
@@ -198,7 +198,7 @@ fn proxies_that_tell_of_tls_in_http_are_understood() {
     scene.backup().code(1).says(&["ERROR", "redirects", "the URL should probably begin with https://"]);
 }
 
-/// Configures the certificate, and gives what to run.
+/// Configures the certificate, and returns the command to run.
 fn with_identity(scene: &Scene, identity: &ClientIdentity) {
     put(&scene.place.beside("client.pem"), &identity.certificate);
     put(&scene.place.beside("client.key"), &identity.key);
@@ -267,7 +267,7 @@ fn another_server_is_never_shown_the_certificate() {
     let (scene, trusted) = scene(TlsSetup::of_authority().wants_client_certificates());
     with_identity(&scene, scene.server.client_identity().expect("one"));
     backup_of(&scene, &trusted, "127.0.0.1").success();
-    // It would let the same certificate in.
+    // That server would accept the same certificate.
     let other = scene.server.url().replace("127.0.0.1", "localhost");
     let to = |url: &str| {
         let mut command =
@@ -275,7 +275,7 @@ fn another_server_is_never_shown_the_certificate() {
         Ran::of(command.env("QDRANT_CA_FILE", &trusted))
     };
     to(&other).code(1).says(&["ERROR", "requires a client certificate"]);
-    // Unless it is the very server after all.
+    // Unless it is the same server.
     to(&scene.server.url()).success();
 
     let proxy = format!(
@@ -335,7 +335,7 @@ fn a_dead_mans_service_with_a_strange_certificate_is_told_of_in_the_same_words()
         .never_says("secret-path");
 }
 
-/// Listens for those who want HTTP, says `before` as soon as it is called and `after` once it was asked, and hangs up.
+/// Listens for HTTP clients, sends `before` on connect and `after` once it got a request, then closes the connection.
 fn speaker(before: &'static [u8], after: &'static [u8]) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("an address").port();
@@ -349,7 +349,7 @@ fn speaker(before: &'static [u8], after: &'static [u8]) -> u16 {
     port
 }
 
-/// What HTTP/2 begins with, as on Qdrant's gRPC port.
+/// The first bytes of HTTP/2, as on Qdrant's gRPC port.
 const SETTINGS: &[u8] = b"\0\0\x12\x04\0\0\0\0\0\0\x04\0\x10\0\0\0\x05\0\0\x40\0\0\x06\0\0\x40\0";
 
 #[test]
@@ -372,7 +372,7 @@ fn what_does_not_speak_http_is_told_at_once_with_the_scheme_and_waited_for_by_no
             let begun = Instant::now();
             let ran = place.run(&["backup"]).code(1).never_says("waiting up to");
             assert!(begun.elapsed() < Duration::from_secs(20), "{}", ran.stderr);
-            // An alert of TLS is TLS.
+            // A TLS alert means that the server speaks TLS.
             if scheme == "http" || after != alert {
                 ran.says(&["ERROR", "cannot reach Qdrant at", "does not speak", other]);
             }
@@ -422,7 +422,7 @@ fn what_is_no_http_from_a_server_that_has_spoken_it_before_is_waited_out() {
     });
     let place = Place::initialised(&format!("http://127.0.0.1:{port}"));
     place.configure("qdrant:\n  wait_for_server: 60s\n");
-    // Only it lists no collections.
+    // This server only fails to list its collections.
     place.run(&["backup"]).code(1).says(&["INFO", "the connection to Qdrant broke", "waiting up to"]);
     assert_ne!(
         place.status().last_run.expect("a run").failure().expect("one").kind,

@@ -1,4 +1,5 @@
-//! What the tests of files, locks and signals share: servers of a size, and looks at what runs left.
+//! Shared code of the tests of files, locks and signals: servers with data of a given size, and checks of what runs
+//! leave.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,7 +10,7 @@ use e2e::qdrant_stand_in::{Collection, FillKind, GeneratedSnapshot, Setup, Stand
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-/// A server with one collection, `vectors`, whose snapshots have so many bytes that do not compress.
+/// A server with one collection, `vectors`, whose snapshots have this many incompressible bytes.
 pub fn server_of(size_bytes: u64) -> StandIn {
     StandIn::start(Setup::empty().collection(collection_of("vectors", size_bytes)))
 }
@@ -18,7 +19,7 @@ pub fn collection_of(name: &str, size_bytes: u64) -> Collection {
     Collection::generated(name, GeneratedSnapshot::new(size_bytes).kind(FillKind::Random))
 }
 
-/// Writes a file of a test's own.
+/// Writes a file for a test.
 #[expect(clippy::disallowed_methods, reason = "files of a test need not survive a power failure")]
 #[track_caller]
 pub fn put(path: &Path, contents: impl AsRef<[u8]>) {
@@ -30,14 +31,14 @@ pub fn json(path: &Path) -> Value {
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Changes a JSON file in place.
+/// Modifies a JSON file.
 pub fn edit(path: &Path, change: impl FnOnce(&mut Value)) {
     let mut value = json(path);
     change(&mut value);
     put(path, value.to_string());
 }
 
-/// Everything below `root`: directories (with nothing), links (with their target) and files (with their contents' digest).
+/// Everything below `root`: directories, links with their target, and files with their digest.
 pub fn tree(root: &Path) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     let mut left = vec![root.to_owned()];
@@ -60,7 +61,7 @@ pub fn tree(root: &Path) -> BTreeMap<String, String> {
     found
 }
 
-/// The log's lines, each checked for its form, without their times: `INFO: Backed up …`.
+/// The log's lines without their times, each checked for its format: `INFO: Backed up …`.
 #[track_caller]
 pub fn log_lines(ran: &Ran) -> Vec<String> {
     ran.stderr
@@ -69,7 +70,7 @@ pub fn log_lines(ran: &Ran) -> Vec<String> {
         .collect()
 }
 
-/// `[2025-07-15 14:30:00] INFO: text` without the time; nothing for any other line.
+/// `[2025-07-15 14:30:00] INFO: text` without the time. None for any other line.
 pub fn log_line(line: &str) -> Option<String> {
     let (time, text) = line.strip_prefix('[')?.split_once("] ")?;
     let shape: String = time.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
@@ -78,7 +79,7 @@ pub fn log_line(line: &str) -> Option<String> {
         .then(|| text.to_owned())
 }
 
-/// Fails the test unless the log is exactly one line and holds all of `parts`.
+/// Fails the test unless the log is exactly one line that contains all of `parts`.
 #[track_caller]
 pub fn one_line(ran: &Ran, parts: &[&str]) {
     let lines = log_lines(ran);
@@ -88,20 +89,21 @@ pub fn one_line(ran: &Ran, parts: &[&str]) {
     }
 }
 
-/// What is wrong with a file of ours by its schema in `docs/schema`.
+/// Violations of the schema in `docs/schema` by a file of ours.
 pub fn schema_problems(schema: &str, value: &Value) -> Vec<String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/schema").join(schema);
     let validator = jsonschema::validator_for(&json(&path)).expect("a schema");
     validator.iter_errors(value).map(|error| format!("{}: {error}", error.instance_path())).collect()
 }
 
-/// What the server was asked so far, as in `POST /collections/vectors/snapshots`: with this method, the path holding this.
+/// The requests so far with this method whose path contains this text, for example
+/// `POST /collections/vectors/snapshots`.
 pub fn asked(server: &StandIn, method: &str, part: &str) -> Vec<String> {
     let matching = server.requests_matching(method, part);
     matching.iter().map(|request| format!("{} {}", request.method, request.path_and_query)).collect()
 }
 
-/// No texts at all, for comparison.
+/// An empty list, for comparisons.
 pub fn none() -> Vec<String> {
     Vec::new()
 }

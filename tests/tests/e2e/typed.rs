@@ -1,6 +1,7 @@
-//! docs/recovery.md as it is typed: each section's commands run in their order, each ends as the document shows, and prints the same
-//! but for numbers, times, digests and sizes. On the stand-in, and on a real server where `QDRANT_URL` is set; it must be
-//! one that has none of the collections. `QDRANT_SECOND_URL` is another one, for what is restored to a new server.
+//! Runs the commands of docs/recovery.md: each section's commands in order, each with the documented exit code and
+//! output, except for numbers, times, digests and sizes. Uses the stand-in, or a real server if `QDRANT_URL` is set,
+//! which must not contain the document's collections. `QDRANT_SECOND_URL` is a second real server for restores to a
+//! new server.
 
 use std::cell::RefCell;
 use std::process::Command;
@@ -18,7 +19,7 @@ use crate::documents::document;
 
 const COLLECTIONS: [&str; 4] = ["empty", "minilm_general", "mixtral_embeddings", "named-and-sparse"];
 const DAMAGED: &str = "mixtral_embeddings";
-/// The backups of the document, by night.
+/// The document's backups, by night.
 const NIGHTS: [&str; 5] = [
     "2026-11-20-02-00-01",
     "2026-11-21-02-00-00",
@@ -27,14 +28,14 @@ const NIGHTS: [&str; 5] = [
     "2026-11-24-02-00-00",
 ];
 
-/// A command of the document and what it shows.
+/// A command of the document with its output.
 #[derive(Debug)]
 struct Typed {
     command: String,
     shown: Vec<String>,
 }
 
-/// The commands of a section, in their order.
+/// The commands of a section, in order.
 fn section(title: &str) -> Vec<Typed> {
     let text = document("docs/recovery.md");
     let section = text.split("\n## ").find(|section| section.starts_with(title)).expect("the section");
@@ -56,11 +57,11 @@ fn section(title: &str) -> Vec<Typed> {
     typed
 }
 
-/// A server: the stand-in, or a real one whose collections are made and removed here.
+/// A server: the stand-in, or a real one whose collections are created and removed here.
 enum Server {
     StandIn(Box<StandIn>),
     Real(String),
-    /// None is there any more.
+    /// The server is gone.
     Gone,
 }
 
@@ -85,7 +86,7 @@ impl Server {
         answer["result"].clone()
     }
 
-    /// The collections of the document.
+    /// Creates the document's collections.
     fn fill(&self) {
         let Self::Real(_) = self else { return };
         let dense = |size: u32| json!({ "vectors": { "size": size, "distance": "Cosine" } });
@@ -110,7 +111,7 @@ impl Server {
         self.ask("PUT", &format!("/collections/{collection}/points?wait=true"), &json!({ "points": points }));
     }
 
-    /// The wrong import: twelve points fewer, and the others changed.
+    /// The bad import: twelve points are missing, and the others changed.
     fn damage(&self) {
         match self {
             Self::StandIn(stand_in) => stand_in.state(|state| {
@@ -130,7 +131,7 @@ impl Server {
                 );
                 self.upsert(DAMAGED, (0..238).map(|id| point(id, json!(vector(id + 1, 16)), "en")).collect());
             }
-            Self::Gone => panic!("nothing is there"),
+            Self::Gone => panic!("there are no collections"),
         }
     }
 
@@ -138,7 +139,7 @@ impl Server {
         match self {
             Self::StandIn(stand_in) => stand_in.state(|state| drop(state.collections.remove(collection))),
             Self::Real(_) => drop(self.ask("DELETE", &format!("/collections/{collection}"), &Value::Null)),
-            Self::Gone => panic!("nothing is there"),
+            Self::Gone => panic!("there are no collections"),
         }
     }
 
@@ -171,22 +172,22 @@ fn point(id: u32, vector: Value, lang: &str) -> Value {
     json!({ "id": id, "vector": vector, "payload": payload })
 }
 
-/// What the sections start from: five nights of backups, with a wrong import between the second and the third.
+/// The initial state of the sections: five nights of backups, with a bad import between the second and the third.
 struct World {
     source: Server,
     other: Server,
     place: Place,
-    /// What was said or ended otherwise than the document has it.
+    /// Differences from the documented output and exit codes.
     differences: RefCell<Vec<String>>,
-    /// Real servers are used by one section after the other.
+    /// On real servers, one section runs at a time.
     _alone: Option<MutexGuard<'static, ()>>,
 }
 
 static ALONE: Mutex<()> = Mutex::new(());
 
 impl World {
-    /// `version` is that of the other server. Nothing where only a stand-in can be what the section needs, or a second server
-    /// is needed that is not there.
+    /// `version` is the version of the other server. None if the section needs a stand-in or a second server that is
+    /// not available.
     fn new(version: &str, is_stand_in_only: bool, needs_other: bool) -> Option<Self> {
         let variable = |name| std::env::var(name).ok().filter(|url| !url.is_empty());
         let alone = variable("QDRANT_URL").map(|_| ALONE.lock().unwrap_or_else(PoisonError::into_inner));
@@ -215,13 +216,13 @@ impl World {
                 source.damage();
             }
             place.run(&["run"]).success();
-            // Ids are of seconds, and a time between two backups is asked for.
+            // Ids have a resolution of one second, and a time between two backups is needed.
             thread::sleep(Duration::from_millis(if night == 1 { 2100 } else { 1100 }));
         }
         Some(Self { source, other, place, differences: RefCell::default(), _alone: alone })
     }
 
-    /// The documented command, with the paths and addresses of this test.
+    /// The documented command with the paths and URLs of this test.
     fn here(&self, command: &str) -> String {
         let collection = command
             .split_once("--collection ")
@@ -250,7 +251,7 @@ impl World {
         ]
     }
 
-    /// Runs a command, and compares its exit code and output with the document.
+    /// Runs a command and compares its exit code and output with the document.
     fn types(&self, typed: &Typed) {
         self.types_with(typed, &self.source.url());
     }
@@ -295,7 +296,7 @@ impl World {
         self.differences.borrow_mut().push(format!("$ {}\n{how}", typed.command));
     }
 
-    /// Whether all of it was as the document has it.
+    /// Whether everything matched the document.
     fn as_documented(&self) {
         let differences = self.differences.borrow();
         assert!(differences.is_empty(), "docs/recovery.md differs:\n{}", differences.join("\n\n"));
@@ -308,7 +309,7 @@ impl World {
     }
 }
 
-/// A line without what differs each time: numbers, times, digests, sizes, ages, and how wide a table is.
+/// A line without the parts that vary: numbers, times, digests, sizes, ages and column widths.
 fn shape(line: &str) -> String {
     let mut shape = String::new();
     let mut word = String::new();

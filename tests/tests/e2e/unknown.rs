@@ -1,4 +1,4 @@
-//! Backups whose condition is unknown, and directories behind links.
+//! Backups whose condition is unknown, and directories reached through links.
 
 #![expect(clippy::disallowed_methods, reason = "files of a test need not survive a power failure")]
 
@@ -18,7 +18,7 @@ fn json(text: &str) -> Value {
     serde_json::from_str(text).expect("JSON")
 }
 
-/// What is said of the newest backup of [`COLLECTION`] in `list --json`.
+/// The entry of the newest backup of [`COLLECTION`] in `list --json`.
 fn listed(place: &Place) -> Value {
     let list = json(&place.run(&["list", "--json", "--collection", COLLECTION]).success().stdout);
     list["backups"].as_array().expect("a list").last().expect("a backup").clone()
@@ -34,7 +34,7 @@ fn a_backup_whose_record_cannot_be_read_is_neither_good_nor_deleted_and_can_be_n
     place.run(&["verify", "--backup", "all"]).success();
     let ids: Vec<_> = place.backups(COLLECTION).iter().map(|backup| backup.manifest.backup_id).collect();
     let record = place.layout().verification(&CollectionName::new(COLLECTION).expect("a name"), ids[1]);
-    fs::write(&record, "{\"schema_version\": 1, \"backup").expect("it can be torn");
+    fs::write(&record, "{\"schema_version\": 1, \"backup").expect("it can be truncated");
 
     assert_eq!(listed(&place)["condition"], "unknown");
     assert_eq!(listed(&place)["verified"], Value::Null);
@@ -88,7 +88,7 @@ fn a_collection_on_another_disk_is_backed_up_there_and_strangers_files_stay() {
 
     place.run(&["backup"]).success();
 
-    assert!(strangers.exists() && !ours.exists(), "only what is ours is removed");
+    assert!(strangers.exists() && !ours.exists(), "only our own files are removed");
     assert_eq!(place.backups(COLLECTION).len(), 2);
     let exporter = Exporter::start(place.path(), &[]);
     let metrics = exporter.get("/metrics").text();

@@ -1,5 +1,5 @@
-//! What version 0.1.0 left behind, as that version wrote it (tests/data/version-0.1.0): this version reads it and continues it,
-//! and what this version writes beside it is still what 0.1.0 reads.
+//! Files written by version 0.1.0 (tests/data/version-0.1.0): this version reads and continues them, and 0.1.0 can
+//! still read what this version writes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("data/version-0.1.0").join(name)
 }
 
-/// That server, and a place with what 0.1.0 made of it: backups, status and configuration.
+/// That server, and a place with the backups, status and configuration of 0.1.0.
 fn scene() -> (StandIn, Place) {
     let server =
         StandIn::start(Setup::empty().collection(generated("docs")).collection(generated("vectors")));
@@ -42,7 +42,7 @@ fn listed(place: &Place) -> Vec<Value> {
     list["backups"].as_array().unwrap().clone()
 }
 
-/// What the old schema finds wrong with a file.
+/// Violations of the old schema by a file.
 #[track_caller]
 fn assert_old_version_reads(schema: &str, file: &Path) {
     let validator = jsonschema::validator_for(&json(&data("schema").join(schema))).unwrap();
@@ -109,7 +109,7 @@ fn the_old_version_reads_what_this_one_writes() {
     place.run(&["run"]).success();
     place.run(&["drill", "--on-source"]).success();
     assert_old_version_reads("status.schema.json", &place.layout().status_file());
-    assert!(!place.layout().status_journal().exists(), "the old version knows no journal");
+    assert!(!place.layout().status_journal().exists(), "the old version does not know the journal");
     assert_old_version_reads("repository.schema.json", &place.path().join("repository.json"));
     let mut read = 0;
     for file in place.files() {

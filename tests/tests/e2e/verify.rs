@@ -1,4 +1,4 @@
-//! `verify`: what it finds, what it records, and how it ends.
+//! `verify`: its findings, records and exit codes.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ use qdrant_backup_shared::run_report::RunReport;
 use qdrant_backup_shared::verification::{CheckOutcome, Level};
 use qdrant_backup_shared::{FailureKind, atomic, json_file};
 
-/// A place with one backup of each of the server's collections, as `compression` stores them.
+/// A place with one backup of each of the server's collections, stored with `compression`.
 fn backed_up(server: &Server, compression: &str) -> Place {
     let place = Place::initialised(&server.url());
     back_up(server, &place, compression);
@@ -23,7 +23,7 @@ fn back_up(server: &Server, place: &Place, compression: &str) {
     place.run(&arguments).success();
 }
 
-/// Changes one byte of the newest archive of `collection`, and gives what was there before.
+/// Changes one byte of the newest archive of `collection`, and returns the original contents.
 fn flip(place: &Place, collection: &str, offset: usize) -> Vec<u8> {
     let path = place.newest(collection).archive;
     let before = fs::read(&path).expect("an archive");
@@ -75,7 +75,7 @@ fn single_byte_corruptions_end_in_exit_code_4_with_a_finding() {
     for compression in ["gzip", "zstd", "none"] {
         let place = backed_up(&server, compression);
         let collection = server.collections()[2].as_str();
-        // The gzip header's time and operating system, then all over the archive.
+        // The time and the operating system in the gzip header, then positions all over the archive.
         for offset in [4, 9, 0, 12, 5_000, 20_011, usize::MAX] {
             let before = flip(&place, collection, offset);
             for level in ["checksum", "archive"] {
@@ -206,7 +206,7 @@ fn a_manifest_that_cannot_be_read_fails_the_run_and_hides_nothing() {
     let place = backed_up(&server, "gzip");
     let torn = place.newest(&server.collections()[0]).manifest;
     let path = place.layout().manifest(&torn.collection, torn.backup_id);
-    atomic::write(&path, 0o640, b"{\"schema_version\": 1,").expect("it can be torn");
+    atomic::write(&path, 0o640, b"{\"schema_version\": 1,").expect("it can be truncated");
     place.run(&["verify"]).code(1).says(&["2 backups checked (2 passed)", "not a valid backup manifest"]);
     assert_eq!(place.status().operations[&Operation::Verify].failures[&FailureKind::ManifestInvalid], 1);
     place.run(&["verify", "--collection", &server.collections()[1]]).success();

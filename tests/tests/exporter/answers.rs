@@ -1,4 +1,4 @@
-//! What is answered to whom: paths, methods, formats, compression, the JSON and its schema.
+//! Answers of the exporter: paths, methods, formats, compression, the JSON and its schema.
 
 use e2e::{Directory, Exporter};
 use serde_json::Value;
@@ -60,13 +60,13 @@ fn the_format_follows_accept_and_gzip_follows_accept_encoding() {
         ("text/plain;q=0.5, application/openmetrics-text;version=1.0.0;q=0.75", OPENMETRICS),
         ("application/openmetrics-text;version=1.0.0;q=nonsense", TEXT),
         ("application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily", TEXT),
-        // What Prometheus 2.42 sends.
+        // The header of Prometheus 2.42.
         (
             "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,\
              text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
             OPENMETRICS,
         ),
-        // What Prometheus 3 sends.
+        // The header of Prometheus 3.
         (
             "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
              application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,\

@@ -1,4 +1,4 @@
-//! The status page in a real browser: what it says there, and pictures of it.
+//! The status page in a real browser: its text and screenshots.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -7,7 +7,7 @@ use e2e::Exporter;
 
 use crate::situations;
 
-/// Where the pictures of the documentation go, when `QDRANT_BACKUP_SCREENSHOTS` asks for new ones.
+/// Where the screenshots of the documentation are written if `QDRANT_BACKUP_SCREENSHOTS` is set.
 const IMAGES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/images");
 
 fn chromium(profile: &Path) -> Command {
@@ -58,7 +58,7 @@ fn screenshot(url: &str, name: &str, size: &str, options: &[&str]) {
     }
 }
 
-/// The text between tags, as a person would read it.
+/// The text between tags, as a reader sees it.
 fn text(dom: &str) -> String {
     let body = dom.split_once("<body>").expect("a body").1;
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! Clients that are many, slow, silent, torn or too large: Prometheus is answered all the same, in bounded memory.
+//! Many, slow, silent, broken or oversized clients: Prometheus still gets answers, and memory stays bounded.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -11,19 +11,19 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::situations;
 
-/// The most memory that a crowd may cost.
+/// Maximum memory use with many clients.
 const MEMORY_BYTES: u64 = 64 << 20;
 
-/// How long the scrapes continue during each kind of trouble.
+/// How long the scrapes continue in each case.
 const TROUBLE: Duration = Duration::from_secs(4);
 
-/// Every connection is one of our files too.
+/// Each connection also needs a descriptor in the test's process.
 fn raise_limit() {
     let limit = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();
 }
 
-/// Scrapes as Prometheus does, again and again until `TROUBLE` is over; every scrape must succeed.
+/// Scrapes like Prometheus until `TROUBLE` has passed. Every scrape must succeed.
 fn keep_scraping(exporter: &Exporter) -> Duration {
     let began = Instant::now();
     let mut slowest = Duration::ZERO;
@@ -43,7 +43,7 @@ fn keep_scraping(exporter: &Exporter) -> Duration {
     slowest
 }
 
-/// Opens as many connections as can be, each with `bytes` sent.
+/// Opens as many connections as possible and sends `bytes` on each.
 fn open(exporter: &Exporter, number: usize, bytes: &[u8]) -> Vec<TcpStream> {
     (0..number)
         .filter_map(|_| {
@@ -85,7 +85,7 @@ fn half_open_and_slow_clients_keep_nobody_out() {
     raise_limit();
     let place = situations::healthy();
     let exporter = Exporter::start(place.path(), &[]);
-    // More than there are places.
+    // More than the connection limit.
     let silent = open(&exporter, 1100, b"");
     let mut slow = open(&exporter, 400, b"GET /metrics HTTP/1.1\r\nX: ");
     let over = AtomicBool::new(false);
@@ -136,7 +136,7 @@ fn handshakes_that_are_never_finished_keep_nobody_out() {
     }
     let web = directory.path().join("web.yml");
     let exporter = Exporter::start(place.path(), &["--web.config.file", web.to_str().unwrap()]);
-    // The beginning of a handshake that claims to be longer.
+    // The start of a handshake that announces a larger length.
     let torn = open(&exporter, 1400, &[22, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3]);
     let mut connections: Vec<_> = Vec::new();
     for _ in 0..40 {
@@ -146,7 +146,7 @@ fn handshakes_that_are_never_finished_keep_nobody_out() {
         connections.push(stream);
     }
     let memory = exporter.memory("VmHWM");
-    println!("1400 torn handshakes: at most {} KiB", memory / 1024);
+    println!("1400 incomplete handshakes: at most {} KiB", memory / 1024);
     assert!(memory < MEMORY_BYTES, "{memory} bytes");
     drop(torn);
 }
@@ -168,7 +168,7 @@ fn torn_and_oversized_requests_are_refused_and_harm_nobody() {
         ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(), [400, 505]),
     ] {
         let mut stream = http::connect(exporter.address()).unwrap();
-        // The server may hang up before it has read everything.
+        // The server may close the connection before it has read everything.
         drop(stream.write_all(request.as_bytes()));
         let mut answer = Vec::new();
         drop(stream.read_to_end(&mut answer));
@@ -178,7 +178,7 @@ fn torn_and_oversized_requests_are_refused_and_harm_nobody() {
             assert!(statuses.contains(&status), "{shown:?}: {status}");
         }
     }
-    // A body, however long it claims to be, is not waited for.
+    // The exporter does not wait for a body, whatever its announced length.
     let began = Instant::now();
     let mut stream = http::connect(exporter.address()).unwrap();
     stream.write_all(b"GET /-/ready HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\nx").unwrap();
@@ -191,11 +191,11 @@ fn torn_and_oversized_requests_are_refused_and_harm_nobody() {
     assert!(exporter.memory("VmHWM") < MEMORY_BYTES);
 }
 
-/// The status codes of all answers to `requests`, until the exporter ends the connection, or has nothing more to say.
+/// The status codes of all answers to `requests`, until the exporter closes the connection or sends nothing more.
 fn statuses(exporter: &Exporter, requests: &str) -> Vec<String> {
     let mut stream = http::connect(exporter.address()).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
-    // The server may hang up before it has read everything.
+    // The server may close the connection before it has read everything.
     drop(stream.write_all(requests.as_bytes()));
     let mut answers = Vec::new();
     drop(stream.read_to_end(&mut answers));
@@ -212,10 +212,10 @@ fn a_body_is_never_taken_for_a_request() {
     let length = hidden.len();
     let chunked = "Transfer-Encoding: chunked\r\n";
     for (head, body, expected) in [
-        // Its length is known, so it is skipped, and the connection continues.
+        // Its length is known, so it is skipped and the connection continues.
         (format!("Content-Length: {length}\r\n"), hidden.to_owned(), ["200", "200"].as_slice()),
         (chunked.to_owned(), format!("{length:x}\r\n{hidden}\r\n0\r\n\r\n"), &["200"]),
-        // Two lengths, or one that others read differently.
+        // Two lengths, or a length that other parsers read differently.
         (format!("Content-Length: 5\r\n{chunked}"), format!("0\r\n\r\n{hidden}"), &["200"]),
         (format!("Content-Length: 0\r\nContent-Length: {length}\r\n"), hidden.to_owned(), &["400"]),
         (format!("Content-Length: +{length}\r\n"), hidden.to_owned(), &["400"]),

@@ -1,5 +1,5 @@
-//! The shipped dashboard against a real Prometheus that has a week of the exporter's answers in store and scrapes it now,
-//! with the shipped rules: every query finds something, and no tile is green when something is wrong or unknown.
+//! The shipped dashboard with a real Prometheus that has a week of the exporter's answers, scrapes the exporter and
+//! uses the shipped rules: every query returns data, and no tile is green when something is wrong or unknown.
 
 use std::collections::BTreeMap;
 
@@ -12,25 +12,25 @@ use crate::situations;
 
 const INSTANCE: &str = "backup-host:19854";
 
-/// As in the dashboard.
+/// The dashboard's time range.
 const DAYS: i64 = 7;
 
 const GOOD: &str = "semi-dark-green";
 const BAD: &str = "semi-dark-red";
 
-/// The grey of what nobody knows.
+/// The gray of unknown values.
 const UNKNOWN: &str = "#7f8083";
 
-/// The names and colours of the values of each tile, by its title.
+/// The names and colors of the values of each tile, by title.
 type Tiles = BTreeMap<String, Vec<(String, String)>>;
 
-/// A Prometheus that has scraped `exporter`, and evaluated its rules on that.
+/// A Prometheus that has scraped `exporter` and then evaluated its rules.
 fn watching(directory: &tempfile::TempDir, exporter: &Exporter) -> Prometheus {
     let prometheus = Prometheus::with_shipped_rules(directory.path(), INSTANCE, exporter.address(), "");
     eventually("the exporter is scraped", || {
         !prometheus.query("qdrant_backup_scrape_collector_success[1m]").is_empty()
     });
-    // The first evaluation may have come before the first scrape.
+    // The first evaluation may precede the first scrape.
     eventually("the rules are evaluated twice more", || {
         let evaluated = prometheus.query("count_over_time(ALERTS{alertname=\"QdrantBackupWatchdog\"}[1m])");
         evaluated.first().and_then(|series| series["value"][1].as_str()?.parse().ok()) >= Some(3.0)
@@ -51,12 +51,12 @@ fn ask_of(
     if query.kind != Kind::Range {
         return prometheus.query(&expr);
     }
-    // The second that has begun counts too: an alert may be that young.
+    // Includes the current second, because an alert may be that new.
     let now = e2e::exporter::now().timestamp() + 1;
     prometheus.query_range(&expr, now - DAYS * 86_400, now, 600)
 }
 
-/// What each tile shows now.
+/// The current values of each tile.
 fn tiles(prometheus: &Prometheus) -> Tiles {
     let shipped = dashboard::shipped();
     let mut tiles = BTreeMap::new();
@@ -80,13 +80,13 @@ fn tiles(prometheus: &Prometheus) -> Tiles {
     tiles
 }
 
-/// The tiles with a value of that colour.
+/// The tiles with a value of this color.
 fn tiles_of(colour: &str, tiles: &Tiles) -> Vec<String> {
     let has = |shown: &[(String, String)]| shown.iter().any(|(_, other)| other == colour);
     tiles.iter().filter(|(_, shown)| has(shown)).map(|(title, _)| title.clone()).collect()
 }
 
-/// The queries that find nothing.
+/// The queries without results.
 fn empty(prometheus: &Prometheus, collection: &str) -> Vec<String> {
     let queries = dashboard::queries(&dashboard::shipped());
     assert!(!queries.is_empty());
@@ -94,7 +94,7 @@ fn empty(prometheus: &Prometheus, collection: &str) -> Vec<String> {
     empty.map(|query| query.of.clone()).collect()
 }
 
-/// The names of the values of that colour in a tile.
+/// The names of the values of this color in a tile.
 fn names<'a>(tiles: &'a Tiles, title: &str, colour: &str) -> Vec<&'a str> {
     let shown = tiles[title].iter().filter(|(_, other)| other == colour);
     shown.map(|(name, _)| name.as_str()).collect()
@@ -130,18 +130,18 @@ fn after_a_bad_night(prometheus: &Prometheus) {
         |name: &str| !prometheus.query(&format!("ALERTS{{alertname=\"QdrantBackup{name}\"}}")).is_empty();
     eventually("the alerts fire", || alert("RunFailed") && alert("VerifyFailed"));
     assert_eq!(empty(prometheus, ".+"), Vec::<String>::new());
-    // The same for some collections only, as Grafana writes them.
+    // The same for some collections, in Grafana's format.
     assert_eq!(empty(prometheus, "(products|wiki pages)"), Vec::<String>::new());
     for query in dashboard::queries(&dashboard::shipped()) {
         for series in ask(prometheus, &query, "(products|wiki pages)") {
             let odd =
                 query.expr.contains("$collection") && series["metric"]["collection"] == "support_tickets";
-            assert!(!odd, "{} does not heed the variable", query.of);
+            assert!(!odd, "{} ignores the variable", query.of);
         }
     }
     for [job, instance] in [["another", INSTANCE], ["qdrant-backup", "another:19854"]] {
         for query in dashboard::queries(&dashboard::shipped()) {
-            // Each variable is chosen among what those before it leave. The watchdog has no job and no instance.
+            // Each variable's values depend on the variables before it. The watchdog has no job and no instance.
             let is_shown = query.of == "variable job"
                 || query.of == "variable instance" && job == "qdrant-backup"
                 || query.of.starts_with("panel Alerts firing,");
@@ -150,7 +150,7 @@ fn after_a_bad_night(prometheus: &Prometheus) {
         }
     }
     let seen = tiles(prometheus);
-    // Of every collection with a bad backup a newer one is good, so that the alerts are warnings.
+    // Every collection with a bad backup has a newer good one, so the alerts are warnings.
     assert_eq!(tiles_of(BAD, &seen), ["Backups not to rely on", "Last run of each operation"]);
     assert_eq!(names(&seen, "Last run of each operation", BAD), ["backup"]);
     assert_eq!(names(&seen, "Backups not to rely on", BAD), ["bad"]);
@@ -158,7 +158,7 @@ fn after_a_bad_night(prometheus: &Prometheus) {
 }
 
 fn without_exporter(prometheus: &Prometheus) {
-    eventually("the exporter is missed", || !prometheus.query("up == 0").is_empty());
+    eventually("the exporter is reported as down", || !prometheus.query("up == 0").is_empty());
     eventually("an alert fires", || !prometheus.query("ALERTS{alertname=\"QdrantBackupBlind\"}").is_empty());
     let seen = tiles(prometheus);
     assert_eq!(tiles_of(GOOD, &seen), Vec::<String>::new());

@@ -19,7 +19,7 @@ fn a_request_under_way_is_answered_after_sigterm_and_the_exit_code_is_0() {
         let mut asking = http::connect(exporter.address()).unwrap();
         let mut idle = http::connect(exporter.address()).unwrap();
         asking.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n").unwrap();
-        // Another whole request goes through meanwhile, so that the two above have been accepted.
+        // Another complete request is answered first, so the two above have been accepted.
         assert_eq!(exporter.get("/-/ready").status, 200);
         exporter.signal(signal);
         exporter.wait_for_line("Stopping");

@@ -1,4 +1,4 @@
-//! End-to-end tests of the built exporter: what it answers, whom, and that nobody can stop it.
+//! End-to-end tests of the built exporter: its answers, access control, and resistance to denial of service.
 
 #![cfg_attr(
     not(feature = "outside"),

@@ -1,4 +1,4 @@
-//! The exporter as a user of its own, in the runner's group: it reads the JSON files and never an archive.
+//! The exporter under a separate user in the runner's group: it reads the JSON files but no archives.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -17,7 +17,7 @@ const PROGRAM: &str = "qdrant-backup-exporter";
 const USER: &str = "--reuid=64321";
 const GROUP: u32 = 64322;
 
-/// Gives everything to the group as the runner does: directories 2750, JSON 0640, archives 0600.
+/// Sets group and modes like the runner: directories 2750, JSON 0640, archives 0600.
 fn hand_over(path: &Path) {
     chown(path, None, Some(GROUP)).unwrap();
     let mode = if path.is_dir() {
@@ -33,7 +33,8 @@ fn hand_over(path: &Path) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// A backup directory that the group may read, and a directory with the program, which may lie where only its builder can go.
+/// A backup directory that the group can read, and a directory with a copy of the program, because the build
+/// directory may be private.
 fn handed_over() -> (Directory, tempfile::TempDir) {
     let place = situations::healthy();
     hand_over(place.path());
@@ -96,7 +97,7 @@ fn neither_the_same_user_nor_another_looks_into_the_memory_and_no_core_is_dumped
             assert!(!read.status.success() && said.contains("ermission denied"), "{user} {file}: {said}");
         }
     }
-    // It still sees what it tells of itself.
+    // Metrics about the exporter itself still work.
     let metrics = exporter.get("/metrics").text();
     assert!(metrics.contains("qdrant_backup_up 1") && metrics.contains("process_open_fds "), "{metrics}");
     exporter.signal(Signal::ABORT);

@@ -13,16 +13,16 @@ use qdrant_backup_shared::{BackupId, atomic};
 
 use crate::situations;
 
-/// The time between two scrapes.
+/// The scrape interval.
 const INTERVAL: Duration = Duration::from_millis(500);
 
-/// How long is scraped: a minute where `QDRANT_BACKUP_LONG_TESTS` is set.
+/// The duration of the test: a minute if `QDRANT_BACKUP_LONG_TESTS` is set.
 fn span() -> Duration {
     Duration::from_secs(if std::env::var_os("QDRANT_BACKUP_LONG_TESTS").is_some() { 60 } else { 20 })
 }
 
-/// Passes requests on to the exporter with another `Accept`, because this Prometheus always prefers OpenMetrics. Listens
-/// until `over`.
+/// Forwards requests to the exporter with another `Accept` header, because this Prometheus always prefers
+/// OpenMetrics. Listens until `over`.
 fn only_text(listener: TcpListener, exporter: SocketAddr, authority: &Authority, over: &AtomicBool) {
     listener.set_nonblocking(true).unwrap();
     while !over.load(Ordering::Relaxed) {
@@ -31,7 +31,7 @@ fn only_text(listener: TcpListener, exporter: SocketAddr, authority: &Authority,
             continue;
         };
         stream.set_nonblocking(false).unwrap();
-        // Prometheus hangs up when it ends.
+        // Prometheus closes the connection when it exits.
         drop(pass_on(stream, exporter, authority));
     }
 }
@@ -108,7 +108,7 @@ fn no_gap_and_no_duplicate_in_either_format_while_backups_come_and_go() {
         let mut made = 0;
         let last = e2e::exporter::now() - TimeDelta::days(60);
         while began.elapsed() < span() {
-            // One comes, and a while later the one before goes: as a backup and a prune would have it.
+            // A new backup appears, and later the previous one is removed, as in a backup followed by a prune.
             let id = |number: i64| BackupId::at(last + TimeDelta::seconds(number));
             place.backup("products", id(made).time(), 5);
             if made > 3 {
@@ -133,7 +133,7 @@ fn no_gap_and_no_duplicate_in_either_format_while_backups_come_and_go() {
             assert!(gap < 4.0 * INTERVAL.as_secs_f64(), "{job} {metric}: a gap of {gap} s");
             assert!(times.len() as u64 > span, "{job} {metric}: {} samples", times.len());
         }
-        // A series that a scrape had twice would have been dropped and counted as not added.
+        // A duplicate series in a scrape would be dropped and counted as not added.
         let lost = prometheus.query(&format!(
             "max_over_time((scrape_samples_scraped{{job=\"{job}\"}} - \
              scrape_samples_post_metric_relabeling{{job=\"{job}\"}})[{span}s:500ms])"
@@ -150,6 +150,6 @@ fn no_gap_and_no_duplicate_in_either_format_while_backups_come_and_go() {
         "prometheus_target_scrapes_sample_out_of_order_total 0",
         "prometheus_target_scrapes_sample_out_of_bounds_total 0",
     ] {
-        assert!(own.contains(counter), "{counter} is not so");
+        assert!(own.contains(counter), "{counter} has another value");
     }
 }

@@ -1,4 +1,4 @@
-//! Backup directories for the exporter to look at, after good nights and bad ones.
+//! Backup directories for the exporter, after successful and failed runs.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use e2e::Directory;
@@ -10,20 +10,20 @@ use qdrant_backup_shared::status::{CollectionStatus, OperationStatus, Status};
 use qdrant_backup_shared::verification::{CheckOutcome, Level};
 use qdrant_backup_shared::{BackupId, Failure, FailureKind};
 
-/// Ten bytes on disk a point, as [`Directory::backup`] makes them.
+/// Ten bytes on disk per point, as in [`Directory::backup`].
 const BYTES_A_POINT: u64 = 10;
 
-/// When the last run that went well began.
+/// The start of the last successful run.
 fn last_run() -> DateTime<Utc> {
     BackupId::at(now() - TimeDelta::hours(2)).time()
 }
 
-/// Enters a check of the archive, five minutes after the backup.
+/// Records a verification of the archive, five minutes after the backup.
 fn check(place: &Directory, collection: &str, id: BackupId, outcome: CheckOutcome) {
     place.verify_every(TimeDelta::minutes(5), collection, id, &[(Level::Archive, outcome)]);
 }
 
-/// Three collections, each backed up daily for two weeks, the last time two hours ago, and verified.
+/// Three collections, each backed up daily for two weeks and verified. The last backup is two hours old.
 pub fn healthy() -> Directory {
     good_until(last_run())
 }
@@ -41,8 +41,7 @@ fn good_until(last: DateTime<Utc>) -> Directory {
     place
 }
 
-/// As [`healthy`], after a run in which one collection failed, with a bad backup and a file that
-/// cannot be read.
+/// Like [`healthy`], after a run in which one collection failed, with a bad backup and an unreadable file.
 pub fn failing() -> Directory {
     let last = last_run();
     let place = good_until(last);
@@ -71,7 +70,7 @@ pub fn failing() -> Directory {
     place
 }
 
-/// A status with `number` collections, for an answer that is long.
+/// A status with `number` collections, for a long answer.
 pub fn crowd(place: &Directory, number: usize) {
     let mut status = healthy_status(now());
     for index in 0..number {

@@ -1,4 +1,5 @@
-//! `--web.config.file`: TLS, clients' certificates, passwords, headers, all of it changed while running, and what is refused.
+//! `--web.config.file`: TLS, client certificates, passwords and headers, changes to them at run time, and invalid
+//! files.
 
 use std::io::{Read, Write};
 use std::path::PathBuf;
@@ -10,7 +11,7 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use crate::situations;
 
-/// A web configuration with what it names.
+/// A web configuration with the files it refers to.
 struct Files {
     directory: tempfile::TempDir,
 }
@@ -101,7 +102,7 @@ fn an_unknown_user_costs_a_comparison_too() {
         let began = std::time::Instant::now();
         let answer = exporter.ask("GET", "/-/healthy", &[("Authorization", &basic(user, "wrong"))]);
         assert_eq!(answer.status, 401);
-        assert!(began.elapsed().as_millis() > 5, "{user}: nothing was even compared");
+        assert!(began.elapsed().as_millis() > 5, "{user}: no password was compared");
     }
 }
 
@@ -149,7 +150,7 @@ fn an_emptied_gone_or_cut_file_lets_nobody_in_and_a_metric_and_the_log_tell() {
         "\0",
         &too_large,
     ] {
-        // In place, as an editor may do it.
+        // Written in place, as some editors do.
         std::fs::File::create(&path).and_then(|mut file| file.write_all(wrong.as_bytes())).unwrap();
         assert!(scrape().ends_with(" 0"), "{:.80}", wrong);
     }
@@ -219,7 +220,7 @@ fn a_flood_of_wrong_passwords_keeps_the_right_one_out_neither_before_nor_after_i
             .collect();
         let ask = || exporter.ask("GET", "/metrics", &[("Authorization", &basic("alice", "right"))]);
         let mut answer = ask();
-        // A client that is not known yet, and comes from the same address, may have to try again.
+        // A new client from the same address may have to try again.
         while round == 0 && answer.status == 429 {
             assert_eq!(answer.header("retry-after"), Some("1"));
             answer = ask();
@@ -255,11 +256,11 @@ fn tls_with_a_certificate_that_is_renewed_without_a_restart() {
     assert!(get_tls(&exporter, &first, None).is_err());
 
     files.put("tls/server.key", "torn");
-    assert_eq!(get_tls(&exporter, &second, None).unwrap().status, 200, "the one before stays");
+    assert_eq!(get_tls(&exporter, &second, None).unwrap().status, 200, "the previous one stays in force");
     exporter.wait_for_line("no private key in PEM (unencrypted) found");
 
     files.put("web.yml", "nonsense: 1\n");
-    assert_eq!(get_tls(&exporter, &second, None).unwrap().status, 200, "so does the file before");
+    assert_eq!(get_tls(&exporter, &second, None).unwrap().status, 200, "so does the previous file");
 
     files.put("web.yml", &format!("http_server_config: {{http2: true}}\n{TLS}}}\n"));
     assert_eq!(get_tls(&exporter, &second, None).unwrap().status, 200, "and what is not offered");
@@ -275,7 +276,7 @@ fn a_certificate_that_cannot_be_used_leaves_the_one_before_and_a_metric_and_the_
     files.put("web.yml", &format!("{TLS}}}\n"));
     let exporter = files.exporter(&place);
     let success = || {
-        let text = get_tls(&exporter, &authority, None).expect("the one before stays").text();
+        let text = get_tls(&exporter, &authority, None).expect("the previous one stays in force").text();
         let line = text.lines().find(|line| line.starts_with("qdrant_backup_exporter_web_config_success "));
         line.unwrap().ends_with(" 1")
     };
@@ -293,7 +294,7 @@ fn a_certificate_that_cannot_be_used_leaves_the_one_before_and_a_metric_and_the_
         files.identity(&Identity { certificate, key });
         assert!(!success(), "{what}");
         exporter.wait_for_line(said);
-        // And from then on, not only at the first look.
+        // The failure persists, not only on the first reload.
         assert!(!success(), "{what}");
     }
     for name in ["tls/server.crt", "tls/server.key"] {
@@ -323,7 +324,7 @@ fn clients_without_the_right_certificate_stay_outside() {
     assert!(get_tls(&exporter, &server, Some(&others.sign(&["prometheus.example"]))).is_err(), "another's");
 }
 
-/// The lines with which the exporter refuses to start with this file, without the directory of its files.
+/// The lines that the exporter prints when it refuses to start with this file, without the directory.
 fn refusals(files: &Files, text: &str) -> Vec<String> {
     let file = files.put("web.yml", text);
     let ran = Ran::of(e2e::exporter::command().args(["--log.format=json", "--web.config.file"]).arg(file));
@@ -497,7 +498,7 @@ fn no_reload_opens_a_door_that_was_closed_nor_turns_tls_on() {
         assert_eq!(stranger(), met, "{says}");
         exporter.wait_for_line(says);
         assert_eq!(stranger(), met, "{says}");
-        // A restart applies it.
+        // Applied after a restart.
         files.exporter(&place);
     }
 }

@@ -1,6 +1,6 @@
-//! Pseudo-random changes to inputs, the same every time.
+//! Pseudo-random changes to inputs, the same in every run.
 
-/// No changed input is longer.
+/// Maximum length of a changed input.
 const LONGEST: usize = 64 << 10;
 /// Values that often break parsers.
 const PIECES: [&[u8]; 18] = [
@@ -25,7 +25,7 @@ const PIECES: [&[u8]; 18] = [
 ];
 const BYTES: [u8; 6] = [0, 1, 0x7f, 0x80, 0xfe, 0xff];
 
-/// Changes inputs.
+/// Changes inputs pseudo-randomly.
 pub struct Changer {
     /// The state of an xorshift generator (Marsaglia, 64 bits).
     state: u64,
@@ -38,7 +38,7 @@ impl Default for Changer {
 }
 
 impl Changer {
-    /// One of `inputs` with a few changes, some of which put in what another has.
+    /// A copy of one of `inputs` with a few changes, some of which insert parts of another input.
     pub fn change(&mut self, inputs: &[Vec<u8>]) -> Vec<u8> {
         let mut input = inputs[self.below(inputs.len())].clone();
         for _ in 0..=self.below(4) {

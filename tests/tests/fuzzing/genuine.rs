@@ -1,4 +1,4 @@
-//! Inputs that are no inventions: genuine snapshots, recorded answers, the files that are shipped, and archives as they are written.
+//! Realistic inputs: genuine snapshots, recorded answers, shipped files, and archives as the program writes them.
 
 use std::io::Write;
 
@@ -8,10 +8,10 @@ use qdrant_backup_runner::archive::write::{Compression, Encoder};
 
 use super::{entries, repository};
 
-/// So much of a snapshot has headers, and links, and segments.
+/// How much of a snapshot to use. It includes headers, links and segments.
 const SNAPSHOT_BYTES: usize = 16 << 10;
 
-/// Those for a target.
+/// The inputs for a target.
 pub fn inputs(name: &str) -> Vec<Vec<u8>> {
     match name {
         "snapshot" => snapshots(),
@@ -33,7 +33,7 @@ fn files(directory: &str, extension: &str) -> Vec<Vec<u8>> {
     files.iter().map(|file| std::fs::read(file).unwrap()).collect()
 }
 
-/// The beginnings of genuine ones, and a small one whole.
+/// The first bytes of genuine snapshots, and a complete small one.
 fn snapshots() -> Vec<Vec<u8>> {
     let versions = ["tests/data/snapshots/1.14.1", "tests/data/snapshots/1.18.3"];
     let mut snapshots: Vec<_> = versions.iter().flat_map(|version| files(version, "snapshot")).collect();
@@ -41,7 +41,7 @@ fn snapshots() -> Vec<Vec<u8>> {
     snapshots
 }
 
-/// An archive of one part, one of several, and two in a row.
+/// An archive with one part, one with several, and two concatenated.
 fn archives(compression: Compression) -> Vec<Vec<u8>> {
     let encoded = |plain: &[u8]| {
         let mut encoder = Encoder::new(compression, Vec::new()).unwrap();

@@ -1,5 +1,5 @@
-//! Everything that is fuzzed, without a fuzzer: over the inputs that are kept in `fuzz/corpus`, over genuine ones, and over some
-//! thousand changes of both. The same inputs every time.
+//! Runs all fuzz targets without a fuzzer: on the inputs in `fuzz/corpus`, on genuine ones, and on a few thousand
+//! mutations of both. The inputs are the same every time.
 
 mod change;
 mod genuine;
@@ -16,9 +16,9 @@ use sha2::{Digest, Sha256};
 
 use change::Changer;
 
-/// What takes longer than this on the slowest machine hangs.
+/// A target that takes longer than this on the slowest machine hangs.
 const HANGS_AFTER: Duration = Duration::from_secs(120);
-/// What is kept is for every clone and every run.
+/// Maximum size of the corpus, which every clone and every run contains.
 const FILES_MAX: usize = 300;
 const BYTES_MAX: usize = 1 << 20;
 
@@ -31,7 +31,7 @@ fn targets() -> impl Iterator<Item = Target> {
     all.into_iter().flatten().copied()
 }
 
-/// One test for each target, with the number of changed inputs: fewer where each takes long without optimization.
+/// One test per target, with the number of changed inputs: fewer for targets that are slow without optimization.
 macro_rules! tested {
     ($($target:ident: $changes:literal,)*) => {
         const TESTED: &[&str] = &[$(stringify!($target),)*];
@@ -70,7 +70,7 @@ fn run(name: &'static str, changes: usize) {
     assert!(!inputs.is_empty(), "{name} has no inputs");
     let (current, (taken, progress)) = (Arc::new(Mutex::new(Vec::new())), mpsc::channel());
     let under_way = Arc::clone(&current);
-    // On a thread of its own, which is left behind where it hangs.
+    // Runs in a separate thread, which is abandoned if it hangs.
     let worker = std::thread::spawn(move || {
         let mut changer = Changer::default();
         let as_they_are = inputs.iter().cloned().map(Some);
@@ -91,12 +91,12 @@ fn run(name: &'static str, changes: usize) {
     };
     let path = keep(name, &current.lock().unwrap());
     panic!(
-        "{name} {trouble} over {}; once that is mended, the file belongs into fuzz/corpus/{name}",
+        "{name} {trouble} over {}; once that is fixed, add the file to fuzz/corpus/{name}",
         path.display()
     );
 }
 
-/// Puts an input where it can be looked at.
+/// Saves an input for inspection.
 fn keep(name: &str, input: &[u8]) -> PathBuf {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("fuzzing").join(name);
     std::fs::create_dir_all(&directory).unwrap();
@@ -105,7 +105,7 @@ fn keep(name: &str, input: &[u8]) -> PathBuf {
     path
 }
 
-/// The inputs in `fuzz/corpus`, in the order of their names.
+/// The inputs in `fuzz/corpus`, sorted by name.
 fn kept(name: &str) -> Vec<Vec<u8>> {
     let mut files = entries(&repository().join("fuzz/corpus").join(name));
     files.sort();

@@ -1,4 +1,4 @@
-//! What changes in a cluster: by requests, by itself, and what collections are made of.
+//! Changes in a cluster, by requests and by itself, and the configuration of collections.
 
 use e2e::qdrant_stand_in::{
     Change, Collection, GeneratedSnapshot, Resharding, Setup, StandIn, StandInCluster, Transfer, When,
@@ -54,7 +54,7 @@ fn a_shard_moves_once_its_snapshot_was_made() {
     assert_eq!(peers_of(node, 0), [node.peer_id()]);
     let name = post(node, "/collections/docs/shards/0/snapshots", "").result()["name"].clone();
     assert_eq!(peers_of(node, 0), [nodes.nodes()[2].peer_id()]);
-    // Its snapshot stays on the disk, where no request reaches it any more.
+    // Its snapshot stays on the disk, but no request can access it any more.
     let path = format!("/collections/docs/shards/0/snapshots/{}", name.as_str().unwrap());
     assert_eq!(get(node, &path).status, 400);
     assert_eq!(node.shard_snapshot_names("docs", 0).len(), 1);

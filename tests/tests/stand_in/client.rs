@@ -1,4 +1,4 @@
-//! A client that shows what really went over the wire: no redirects followed, no headers hidden.
+//! A client that shows the raw exchange: it follows no redirects and hides no headers.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -7,13 +7,13 @@ use std::time::Duration;
 use e2e::qdrant_stand_in::StandIn;
 use serde_json::Value;
 
-/// A response, its body as far as it came.
+/// A response, with its body as far as it arrived.
 #[derive(Debug)]
 pub struct Response {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
-    /// Whether the body came to its proper end.
+    /// Whether the body was complete.
     pub complete: bool,
 }
 
@@ -59,7 +59,7 @@ pub fn points(stand_in: &StandIn, collection: &str) -> Value {
     post(stand_in, &format!("/collections/{collection}/points/scroll"), body).result()["points"].clone()
 }
 
-/// `(shard, peer, state)` of all replicas as this node sees them, sorted.
+/// `(shard, peer, state)` of all replicas according to this node, sorted.
 pub fn replicas(stand_in: &StandIn, collection: &str) -> Vec<(u64, u64, String)> {
     let cluster = get(stand_in, &format!("/collections/{collection}/cluster")).result();
     let mut replicas = Vec::new();
@@ -79,7 +79,7 @@ pub fn upload(stand_in: &StandIn, path: &str, file_name: &str, content: &[u8]) -
     send(stand_in, "POST", path, &[("content-type", &content_type)], &body).unwrap()
 }
 
-/// A multipart body as curl makes it.
+/// A multipart body in curl's format.
 pub fn multipart(file_name: &str, content: &[u8]) -> (String, Vec<u8>) {
     let boundary = "------------------------5b1b0f9cd2a4ae1c";
     let mut body = format!(
@@ -92,7 +92,7 @@ pub fn multipart(file_name: &str, content: &[u8]) -> (String, Vec<u8>) {
     (format!("multipart/form-data; boundary={boundary}"), body)
 }
 
-/// One request on a connection of its own; an error when no answer came.
+/// Sends one request on a new connection. An error if there was no answer.
 pub fn send(
     stand_in: &StandIn,
     method: &str,

@@ -1,4 +1,4 @@
-//! Clusters: where the nodes are, what each of them says, and what is read through them.
+//! Clusters: the nodes' addresses, what each node reports, and what can be read through it.
 
 use e2e::qdrant_stand_in::{
     Collection, Effect, Endpoint, Fault, GeneratedSnapshot, Setup, StandIn, StandInCluster,
@@ -86,7 +86,7 @@ fn a_node_goes_down_and_comes_up_at_its_port_with_what_is_on_its_disk() {
     assert_eq!(node.url(), url);
     assert_ne!(process_id(node), process, "another process");
     assert_eq!(node.shard_snapshot_names("docs", 1).len(), 1);
-    // Coming up twice is coming up once.
+    // Starting it twice is the same as once.
     node.come_up();
     assert_eq!(get(node, "/cluster").status, 200);
 }

@@ -1,4 +1,4 @@
-//! Each fault, as a client meets it.
+//! Each fault from a client's view.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! The stand-in answers as the recorded servers did, and each of its faults does what it says.
+//! The stand-in answers like the recorded servers, and each of its faults works as documented.
 
 mod changes;
 mod client;

@@ -1,4 +1,4 @@
-//! Every recorded exchange, asked of a stand-in that knows what the recorded server knew.
+//! Replays every recorded exchange with a stand-in in the state of the recorded server.
 
 use std::collections::BTreeMap;
 
@@ -12,9 +12,9 @@ use tar::Archive;
 
 use crate::client::{self, Response, get, multipart, post};
 
-/// The digest of a file that is not among the data; the stand-in's has another.
+/// The digest of a file that is not in the test data. The stand-in's file has another.
 const RECORDED_DIGEST: &str = "4a662571f540febbe81196daa8eaef9b4e5b1dca327ffdf1c6c9e5416b43f304";
-/// What differs between two servers with the same data.
+/// Values that differ between two servers with the same data.
 const VARYING: [&str; 7] =
     ["time", "checksum", "size", "creation_time", "last_update", "leader", "operation_id"];
 
@@ -28,7 +28,7 @@ fn every_recorded_request_is_answered_as_recorded() {
             continue;
         }
         if of_the_sharded_cluster(&recording.name) {
-            // They belong together, in an order of their own: `sharded` replays them.
+            // They depend on their order; `sharded` replays them.
             continue;
         }
         let stand_in = StandIn::start(setup_for(&recording));
@@ -38,7 +38,7 @@ fn every_recorded_request_is_answered_as_recorded() {
         replayed += 1;
     }
     assert_eq!(replayed, 53, "a recording was not replayed");
-    // These have tests of their own below, but for the full snapshot, which the stand-in does not make.
+    // These have their own tests below, except for full snapshots, which the stand-in does not create.
     assert_eq!(
         without_request,
         [
@@ -86,14 +86,14 @@ fn the_nodes_of_a_cluster_answer_as_recorded() {
         let file = format!("cluster-node-{number}.spread.snapshot");
         let genuine = GenuineSnapshot::find("1.18.3", &file).unwrap();
         assert_eq!(created["checksum"], json!(genuine.sha256));
-        assert_eq!(node.snapshots("spread").len(), 1, "a snapshot lies on the node that made it only");
+        assert_eq!(node.snapshots("spread").len(), 1, "a snapshot is only on the node that created it");
         let count = post(node, "/collections/spread/points/count", r#"{"exact":true}"#).result();
         assert_eq!(count["count"], json!(300), "every node counts the whole collection");
     }
     compare(&Recording::read("cluster-enabled").unwrap(), &get(&cluster.nodes()[0], "/cluster"));
 }
 
-/// Whether it was recorded on the cluster that has replicas and keys.
+/// Whether it was recorded on the cluster with replicas and keys.
 pub fn of_the_sharded_cluster(name: &str) -> bool {
     let alone = ["shard-snapshot-stream", "shard-key-create-not-a-cluster"];
     name == "cluster-three-nodes"
@@ -140,7 +140,7 @@ fn setup_for(recording: &Recording) -> Setup {
     setup
 }
 
-/// Puts the snapshots on the server that the recorded one had.
+/// Adds the snapshots of the recorded server.
 fn prepare(stand_in: &StandIn, recording: &Recording) {
     let generated = |size, seed| Content::generated(&GeneratedSnapshot::new(size).seed(seed));
     stand_in.state(|state| state.clock.freeze_at(time("2026-11-23T00:53:53Z")));
@@ -148,7 +148,7 @@ fn prepare(stand_in: &StandIn, recording: &Recording) {
     if recording.name.starts_with("snapshot-download") {
         stand_in.add_snapshot("minilm_general", &minilm("00-53-53"), generated(38_086_144, 1));
     } else {
-        // The same list with smaller files, which are quicker to hash.
+        // The same list with smaller files, which are faster to hash.
         let small = generated(0, 1);
         for stamp in ["00-53-52", "00-51-13", "00-53-53"] {
             stand_in.add_snapshot("minilm_general", &minilm(stamp), small.clone());
@@ -214,11 +214,11 @@ pub fn compare(recording: &Recording, response: &Response) {
                 value.clear();
             }
         }
-        // The time a request takes has more digits or fewer.
+        // The duration has a varying number of digits.
         if is_json && let Some(value) = comparable.get_mut("content-length") {
             value.clear();
         }
-        // The shard's stream is named after the second it was made in.
+        // The name of the shard's stream contains the time of its creation.
         if name == "shard-snapshot-stream"
             && let Some(value) = comparable.get_mut("content-disposition")
         {
@@ -238,7 +238,7 @@ pub fn compare(recording: &Recording, response: &Response) {
     }
 }
 
-/// The same keys, types and values, but for what differs from server to server.
+/// The same keys, types and values, except for those that differ between servers.
 fn assert_alike(place: &str, ours: &Value, recorded: &Value) {
     match (ours, recorded) {
         (Value::Object(ours), Value::Object(recorded)) => {
@@ -256,7 +256,7 @@ fn assert_alike(place: &str, ours: &Value, recorded: &Value) {
         }
         (Value::Array(ours), Value::Array(recorded)) => {
             assert_eq!(ours.len(), recorded.len(), "{place}: {ours:?}");
-            // Lists come in no particular order.
+            // Lists have no defined order.
             let sorted = |list: &[Value]| {
                 let mut sorted = list.to_vec();
                 let text = |value: &Value, key: &str| value.get(key).map(Value::to_string);

@@ -1,4 +1,4 @@
-//! Uploads: what they restore, and what they leave behind.
+//! Uploads: what they restore and what they leave behind.
 
 use e2e::qdrant_stand_in::{
     Collection, Content, Effect, Fault, GeneratedSnapshot, GenuineSnapshot, Setup, StandIn, StandInCluster,
@@ -21,7 +21,7 @@ fn every_genuine_snapshot_restores_its_points_and_configuration() {
             assert_eq!(response.result(), json!(true));
             assert_eq!(info(&target, "new"), info(&source, collection));
             assert_eq!(points(&target, "new"), points(&source, collection));
-            assert_eq!(target.snapshot_names("new"), ["mine.snapshot"], "the file stays");
+            assert_eq!(target.snapshot_names("new"), ["mine.snapshot"], "the file is kept");
             assert!(target.snapshots("new")[0].checksum.is_none());
             restored += 1;
         }
@@ -46,7 +46,7 @@ fn a_generated_snapshot_restores_on_another_server_with_the_same_points() {
 fn flipped_bytes_inside_a_vector_file_are_not_noticed() {
     let genuine = GenuineSnapshot::find("1.18.3", "minilm_general.snapshot").unwrap();
     let mut bytes = genuine.read().unwrap();
-    // Within the first member of the segment that has content, the vectors.
+    // In the first member of the segment that has content, the vectors.
     bytes[8_000] ^= 0xff;
     assert_ne!(Content::bytes(bytes.clone()).sha256(), genuine.sha256);
     let target = StandIn::start(Setup::empty());

@@ -1,4 +1,4 @@
-//! What the stand-in serves when nothing goes wrong.
+//! The stand-in's answers without faults.
 
 use std::io::Read;
 
@@ -73,7 +73,7 @@ fn generated_snapshots_are_the_same_for_the_same_seed_and_compress_as_their_kind
     assert_eq!(digest(1, FillKind::Random), digest(1, FillKind::Random));
     assert_ne!(digest(1, FillKind::Random), digest(2, FillKind::Random));
     let compressed = |kind| {
-        // Long enough for everything that takes turns in it.
+        // Long enough to contain all alternating parts.
         let bytes = read_all(&Content::generated(&GeneratedSnapshot::new(8 << 20).kind(kind)));
         let mut compressed = Vec::new();
         GzEncoder::new(bytes.as_slice(), Compression::fast()).read_to_end(&mut compressed).unwrap();
@@ -211,7 +211,7 @@ fn read_all(content: &Content) -> Vec<u8> {
     bytes
 }
 
-/// The members' paths, and how many bytes of vectors lie in the segments.
+/// The members' paths, and the number of bytes of vectors in the segments.
 fn walk(tar: &[u8]) -> (Vec<String>, u64) {
     let mut members = Vec::new();
     let mut vector_bytes = 0;

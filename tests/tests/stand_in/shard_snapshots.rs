@@ -1,4 +1,4 @@
-//! Snapshots of single shards: made, served, faulty, and uploaded into clusters of other sizes.
+//! Snapshots of single shards: created, served, faulty, and uploaded into clusters of other sizes.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ fn three() -> StandInCluster {
     StandInCluster::start_with(Setup::cluster(3).spread(docs(3, 90), 1))
 }
 
-/// Makes a snapshot of the shard at that node and downloads it.
+/// Creates a snapshot of the shard at this node and downloads it.
 fn archive(node: &StandIn, collection: &str, shard: u32) -> Vec<u8> {
     let path = format!("/collections/{collection}/shards/{shard}/snapshots");
     let made = post(node, &path, "").result();
@@ -36,7 +36,7 @@ fn restore(node: &StandIn, collection: &str, shard: u32, bytes: &[u8]) -> Respon
     upload(node, &path, "mine.snapshot", bytes)
 }
 
-/// All shards' archives, each from a node that has it.
+/// The archives of all shards, each from a node that has it.
 fn archives(cluster: &StandInCluster, collection: &str) -> Vec<(u32, Vec<u8>)> {
     let mut archives = Vec::new();
     for (shard, peer, _) in replicas(&cluster.nodes()[0], collection) {
@@ -107,7 +107,7 @@ fn all_shards_restore_the_same_points_into_as_many_fewer_or_more_nodes() {
         clusters.iter().map(|cluster| cluster.nodes().iter().collect()).chain([vec![&single]]).collect();
     for nodes in targets {
         empty_docs(nodes[0], 4, 1);
-        // The last one first: the order is the client's.
+        // The last one first, because the client chooses the order.
         for (shard, bytes) in archives.iter().rev() {
             let holds = |node: &&StandIn| {
                 let local = get(node, "/collections/docs/cluster").result()["local_shards"].clone();
@@ -185,7 +185,7 @@ fn a_shard_that_is_missing_or_in_anothers_place_is_seen() {
     assert_eq!(points(&target, "docs")[0]["id"], json!(30));
     restore(&target, "docs", 0, &archives[1].1).result();
     assert_eq!(count(&target, "docs").result()["count"], json!(90));
-    assert_eq!(points(&target, "docs").as_array().unwrap().len(), 60, "points of shard 1 are there twice");
+    assert_eq!(points(&target, "docs").as_array().unwrap().len(), 60, "points of shard 1 exist twice");
 }
 
 #[test]
@@ -213,7 +213,7 @@ fn what_is_no_shard_snapshot_is_refused_and_changes_nothing() {
     let refused = restore(node, "docs", 0, &whole);
     assert_eq!((refused.status, refused.text().contains("Invalid snapshot")), (400, true));
     assert_eq!(restore(node, "docs", 9, &whole).status, 404);
-    // Unlike a collection's, a shard's upload compares whatever it is given.
+    // Unlike a collection upload, a shard upload compares any given checksum.
     let path = "/collections/docs/shards/0/snapshots/upload?checksum=xyz";
     let refused = upload(node, path, "x.snapshot", &whole);
     assert_eq!((refused.status, refused.text().contains("actual xyz")), (400, true));
@@ -235,7 +235,7 @@ fn other_replicas_are_dead_after_an_upload_and_recover_by_themselves() {
         replica.unwrap().2
     };
     let counts = || [first, second].map(|node| count(node, "docs").result()["count"].as_u64().unwrap());
-    // Nobody knows yet, and who asks the other node is told of nothing.
+    // The nodes have not agreed yet, so a client of the other node sees no change.
     assert_eq!(counts(), [30, 0]);
     let states: Vec<String> = (0..5).map(|_| state()).collect();
     assert_eq!(states, ["Active", "Dead", "Dead", "Recovery", "Active"]);
@@ -293,7 +293,7 @@ fn faults_of_creations_and_downloads_are_those_of_collections() {
     node.state(|state| state.clock.freeze_at("2026-11-23T12:00:09Z".parse().unwrap()));
     assert!(send(node, "POST", path, &[], b"").is_err());
     assert_eq!(node.shard_snapshot_names("docs", 0).len(), 1);
-    // What a telemetry tells is under way is not in the list yet.
+    // Creations in progress according to the telemetry are not in the list yet.
     let running = || {
         let telemetry = get(node, "/telemetry?details_level=2").result();
         telemetry["collections"]["snapshots"][0].clone()

@@ -1,4 +1,4 @@
-//! The exchanges with the recorded cluster that has replicas and keys, in the order in which they were recorded.
+//! The exchanges with the recorded cluster with replicas and keys, in their recorded order.
 
 use e2e::qdrant_stand_in::{
     Aftermath, Collection, GenuineSnapshot, Recording, Replica, Shard, StandIn, StandInCluster,
@@ -9,14 +9,14 @@ use tar::Archive;
 use crate::client::{Response, multipart, send};
 use crate::replay::{compare, of_the_sharded_cluster, time};
 
-/// Replays recordings, each at one node, and knows which have been.
+/// Replays recordings, each at one node, and keeps track of them.
 struct Replay {
     cluster: StandInCluster,
     replayed: Vec<String>,
 }
 
 impl Replay {
-    /// The recorded cluster, and beside it `auto2`: `auto` in other places, still empty.
+    /// The recorded cluster, plus `auto2`: `auto` with other placements and no points yet.
     fn new() -> Replay {
         let mut setup = StandInCluster::sharded();
         setup.state.clock.freeze_at(time("2026-11-28T15:06:50Z"));
@@ -36,7 +36,7 @@ impl Replay {
         &self.cluster.nodes()[node]
     }
 
-    /// The recorded request, answered as recorded.
+    /// Sends the recorded request and checks that the answer is the recorded one.
     fn replay(&mut self, name: &str, node: usize, content: &[u8]) {
         let recording = Recording::read(name).unwrap();
         let line = recording.request_line.clone().unwrap();
@@ -85,7 +85,7 @@ fn genuine(shard: u32) -> Vec<u8> {
     GenuineSnapshot::find("1.18.3", &file).unwrap().read().unwrap()
 }
 
-/// Ends within the second segment.
+/// Truncated in the second segment.
 fn truncated() -> Vec<u8> {
     let whole = genuine(0);
     let mut archive = Archive::new(whole.as_slice());

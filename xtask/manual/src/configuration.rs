@@ -1,4 +1,4 @@
-//! The page of the configuration file, whose keys and example are those of docs/configuration.md.
+//! The page of the configuration file, with the keys and the example from docs/configuration.md.
 
 use std::io;
 
@@ -7,10 +7,10 @@ use clap_mangen::roff::{Roff, bold, roman};
 use crate::inline::inline;
 use crate::page::Edition;
 
-/// The template with its marked lines replaced by what the document has.
+/// The template with its marker lines replaced by parts of the document.
 ///
 /// # Errors
-/// When the document has no table of keys or no example: the page would be empty, and nobody would notice.
+/// When the document has no table of keys or no example, because the page would silently be empty.
 pub(crate) fn page(template: &str, document: &str, edition: &Edition) -> io::Result<String> {
     let mut text = Vec::new();
     for line in template.lines() {
@@ -32,7 +32,7 @@ fn title(edition: &Edition) -> Roff {
     roff
 }
 
-/// The rows of the table of keys: key, variable, option, default, meaning.
+/// The rows of the table of keys: key, variable, option, default, description.
 fn keys(document: &str) -> io::Result<Roff> {
     let mut roff = Roff::new();
     let mut count = 0;

@@ -1,4 +1,4 @@
-//! Writes the manual pages and the shells' completions of both programs, for `cargo xtask dist`.
+//! Writes the manual pages and shell completions of both programs, for `cargo xtask dist`.
 
 mod configuration;
 mod inline;
@@ -17,18 +17,18 @@ use qdrant_backup_shared::atomic;
 
 use page::Edition;
 
-/// Writes man/*.1, man/*.5 and completions/{bash,zsh,fish}/* into a directory.
+/// Writes man/*.1, man/*.5 and completions/{bash,zsh,fish}/* to a directory.
 #[derive(Parser)]
 #[command(name = "manual")]
 struct Opts {
-    /// The day that the pages are of, as in 2025-07-15
+    /// Date of the pages, for example 2025-07-15
     #[arg(long)]
     date: String,
-    /// Where to write; what is there is replaced
+    /// Output directory; existing contents are replaced
     directory: std::path::PathBuf,
 }
 
-/// A program, and the page whose written sections surround the generated ones.
+/// A program, and its page template with the handwritten sections.
 struct Program {
     command: Command,
     template: &'static str,
@@ -51,7 +51,7 @@ fn main() -> ExitCode {
     match write(&Opts::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Where stderr is closed there is nobody to tell.
+            // If stderr is closed, the error cannot be reported.
             writeln!(io::stderr(), "manual: {error}").unwrap_or(());
             ExitCode::FAILURE
         }

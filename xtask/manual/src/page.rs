@@ -1,4 +1,4 @@
-//! Manual pages: what clap knows of a command, between the sections that were written by hand.
+//! Manual pages: clap's description of a command between handwritten sections.
 
 use std::io;
 
@@ -11,9 +11,9 @@ use qdrant_backup_shared::config_file::{About, keys};
 
 use crate::inline::inline;
 
-/// When the pages are from, and what they are about.
+/// Date and subject of the pages.
 pub(crate) struct Edition {
-    /// As in `2025-07-15`.
+    /// For example `2025-07-15`.
     pub(crate) date: String,
     pub(crate) version: &'static str,
 }
@@ -21,7 +21,7 @@ pub(crate) struct Edition {
 /// File name and text of a page.
 type Page = (String, String);
 
-/// The page of a program, which is `template` with its marked lines filled in, and those of its commands.
+/// The page of a program, which is `template` with its marker lines filled in, and those of its commands.
 pub(crate) fn all(command: &Command, template: &str, edition: &Edition) -> io::Result<Vec<Page>> {
     let mut command = command.clone().disable_help_subcommand(true).subcommand_help_heading("COMMANDS");
     command.build();
@@ -31,7 +31,7 @@ pub(crate) fn all(command: &Command, template: &str, edition: &Edition) -> io::R
     Ok(pages)
 }
 
-/// The template with each line that is one of `@TITLE@`, `@OPTIONS@`, `@COMMANDS@` and `@ENVIRONMENT@` replaced.
+/// The template with each line `@TITLE@`, `@OPTIONS@`, `@COMMANDS@` or `@ENVIRONMENT@` replaced.
 fn fill(template: &str, man: &Man) -> io::Result<String> {
     let mut text = Vec::new();
     for line in template.lines() {
@@ -46,7 +46,7 @@ fn fill(template: &str, man: &Man) -> io::Result<String> {
     utf8(text)
 }
 
-/// The variables of the runner's settings, each with the beginning of what its setting means.
+/// The variables of the runner's settings, each with the first part of its description.
 fn environment() -> Roff {
     let mut roff = Roff::new();
     for about in keys::all().map(|setting| setting.about()) {
@@ -57,14 +57,14 @@ fn environment() -> Roff {
     roff
 }
 
-/// What a setting means, up to where the details begin.
+/// A setting's description up to the start of the details.
 fn in_short(about: &About) -> String {
     let ends = [". ", ": ", "; "].into_iter().filter_map(|end| about.meaning.find(end));
     let end = ends.min().unwrap_or(about.meaning.len());
     format!("{}.", about.meaning[..end].trim_end_matches('.'))
 }
 
-/// The pages of all commands below `above`.
+/// The pages of all subcommands of `above`.
 fn commands(above: &Command, program: &str, edition: &Edition, pages: &mut Vec<Page>) -> io::Result<()> {
     for command in above.get_subcommands().filter(|command| !command.is_hide_set()) {
         let man = edition.of(&command.clone().mut_args(hide_if_global), program);
@@ -91,7 +91,7 @@ fn commands(above: &Command, program: &str, edition: &Edition, pages: &mut Vec<P
     Ok(())
 }
 
-/// The options of every command are in the program's own page only.
+/// Global options are described only in the program's own page.
 fn hide_if_global(arg: Arg) -> Arg {
     let global = arg.is_global_set();
     arg.hide(global)

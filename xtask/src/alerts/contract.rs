@@ -1,4 +1,4 @@
-//! The severity and delay of each alert, on which people rely.
+//! The severity and delay of each alert, which users rely on.
 
 use super::rules::{Rule, alerts};
 use crate::sh::Result;
@@ -53,6 +53,6 @@ pub(super) fn check(rules: &[Rule]) -> Result<()> {
     if found.len() != promised.len() {
         return Err(format!("the rules have {} alerts instead of {}", found.len(), promised.len()));
     }
-    println!("{} alerts have their severity and delay", found.len());
+    println!("{} alerts have the documented severity and delay", found.len());
     Ok(())
 }

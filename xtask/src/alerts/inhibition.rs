@@ -1,11 +1,12 @@
-//! Which alert inhibits which, and why the order of the rules matters.
+//! Which alerts inhibit which, and why the order of the rules matters.
 
 use super::rules::{Rule, alerts};
 use crate::sh::Result;
 
-/// Every inhibited alert stands before the one that inhibits it. Prometheus sends the alerts of a rule before it looks at the
-/// next one; the end of an inhibiting alert that arrived first would for a moment leave the other one firing and free.
-/// (In the beginning the route's `group_wait` is there for whatever arrives a little later.)
+/// Every inhibited alert must come before the one that inhibits it. Prometheus sends the alerts of a rule before it
+/// evaluates the next one. If the end of the inhibiting alert arrived first, the other alert would fire for a moment
+/// without inhibition. (At the start of an alert, the route's `group_wait` allows for alerts that arrive a little
+/// later.)
 pub(super) fn check(rules: &[Rule], config: &str) -> Result<()> {
     let pairs = pairs(config)?;
     for (source, target) in &pairs {
@@ -19,11 +20,11 @@ pub(super) fn check(rules: &[Rule], config: &str) -> Result<()> {
             ));
         }
     }
-    println!("{} inhibited alerts are evaluated before what inhibits them", pairs.len());
+    println!("{} inhibited alerts are evaluated before the alerts that inhibit them", pairs.len());
     Ok(())
 }
 
-/// Inhibiting and inhibited alert of every pair.
+/// The inhibiting and the inhibited alert of every pair.
 fn pairs(config: &str) -> Result<Vec<(&str, &str)>> {
     const SOURCE: &str = "  - source_matchers: ";
     const TARGET: &str = "    target_matchers: ";

@@ -1,4 +1,4 @@
-//! Running promtool on rules and their tests, two at a time.
+//! Runs promtool on rules and their tests, two at a time.
 
 use std::{
     path::Path,
@@ -11,13 +11,13 @@ use std::{
 use super::rules::{self, RULES, Rule, alerts, read, test_file};
 use crate::sh::{Cmd, Context, Result};
 
-/// How long the tests of one alert may take against that alert alone.
+/// Time limit for the tests of an alert with only that alert.
 pub(super) const ALONE: Duration = Duration::from_secs(10);
 
-/// The same against all rules, which are all evaluated then.
+/// Time limit with all rules, which are then all evaluated.
 pub(super) const TOGETHER: Duration = Duration::from_secs(60);
 
-/// What promtool says of rules and a test.
+/// promtool's result for rules and a test.
 #[derive(Debug, PartialEq)]
 pub(super) enum Verdict {
     Passed,
@@ -29,10 +29,10 @@ pub(super) fn write(path: &Path, text: &str) -> Result<()> {
     std::fs::write(path, text).context(path.display())
 }
 
-/// The unit tests of `alert` against these rules.
+/// Runs the unit tests of `alert` with these rules.
 ///
 /// # Errors
-/// When promtool cannot read them, or does not end in time.
+/// When promtool cannot read them or exceeds the time limit.
 pub(super) fn judge(rules: &str, alert: &str, bound: Duration) -> Result<Verdict> {
     let directory = tempfile::tempdir().context("a temporary directory")?;
     let tests = directory.path().join("tests");
@@ -74,11 +74,11 @@ pub(super) fn judge(rules: &str, alert: &str, bound: Duration) -> Result<Verdict
     Ok(if status.success() { Verdict::Passed } else { Verdict::Failed(said) })
 }
 
-/// The shipped rules pass their tests, all of them in one file, as they are used.
+/// Runs the tests of all shipped rules in one file, as they are used.
 pub(super) fn shipped(rules: &[Rule]) -> Result<()> {
     let alerts: Vec<&Rule> = alerts(rules).collect();
     let all = rules::file_of(rules);
-    // The comments that this leaves out are all that it leaves out.
+    // Nothing but comments may be lost by parsing.
     if rules::parse(&read(RULES)?)? != rules::parse(&all)? {
         return Err("the rules are not read as they are written".to_owned());
     }
@@ -92,7 +92,7 @@ pub(super) fn shipped(rules: &[Rule]) -> Result<()> {
     Ok(())
 }
 
-/// Each item's result, in their order; at most two at a time.
+/// The result for each item, in order. Runs at most two at a time.
 pub(super) fn in_parallel<T: Sync, R: Send>(
     items: &[T],
     work: impl Fn(&T) -> Result<R> + Sync,

@@ -1,4 +1,5 @@
-//! The same rules for the Prometheus operator, written from the rule file, with an identity that outlives a pod.
+//! The same rules for the Prometheus operator, generated from the rule file, with an identity that survives the
+//! replacement of a pod.
 
 use super::{
     judge::{self, Verdict},
@@ -25,10 +26,10 @@ metadata:
 spec:
 ";
 
-/// How far an expression is indented.
+/// The indentation of an expression.
 const WITHIN_EXPR: &str = "          ";
 
-/// The groups, with expressions that outlive a pod.
+/// The groups, with expressions that survive the replacement of a pod.
 fn groups() -> Result<String> {
     let rules = read(RULES)?;
     let at = rules.find(GROUP).ok_or("the rule file does not begin its group as expected")?;
@@ -49,8 +50,8 @@ fn groups() -> Result<String> {
     Ok(text)
 }
 
-/// The expression with every series called after its service instead of its pod. `absent` stays as it is: the labels that
-/// it gives are those of its selector.
+/// The expression with every series identified by its service instead of its pod. `absent` stays unchanged, because
+/// its labels come from its selector.
 fn by_service(expr: &str) -> String {
     let tokens = mutate::tokens(expr);
     let text = |at: usize| tokens.get(at).map_or("", |token| token.text);
@@ -95,7 +96,7 @@ pub(super) fn write() -> Result<()> {
     Ok(())
 }
 
-/// The rules are the same, and all examples call the job what the rules call it.
+/// Checks that the rules are the same, and that all examples use the job name of the rules.
 pub(super) fn check(rules: &[Rule]) -> Result<()> {
     if read(PROMETHEUS_RULE)? != generated()? {
         return Err(format!("{PROMETHEUS_RULE} has drifted; `cargo xtask alerts --write` writes it anew"));
@@ -115,9 +116,9 @@ pub(super) fn check(rules: &[Rule]) -> Result<()> {
     }
     named("alerts/prometheus.yml", &format!("- job_name: {job}"))?;
     named("alerts/kubernetes/servicemonitor.yml", &format!("replacement: {job}"))?;
-    println!("the operator's rules are the same, and the job is called {job} everywhere");
+    println!("the operator's rules are the same, and the job is {job} everywhere");
     match judge::judge(&groups()?, "kubernetes/replaced_pod", judge::TOGETHER)? {
-        Verdict::Passed => println!("the operator's rules outlive a pod"),
+        Verdict::Passed => println!("the operator's rules survive the replacement of a pod"),
         Verdict::Failed(said) => return Err(format!("the tests of a replaced pod fail:\n{said}")),
     }
     Ok(())

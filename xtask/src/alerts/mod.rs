@@ -1,5 +1,5 @@
-//! `cargo xtask alerts`: everything under alerts/, judged by Prometheus' and Alertmanager's own tools, and the
-//! tests of the rules judged by changing the rules.
+//! `cargo xtask alerts`: checks everything under alerts/ with the tools of Prometheus and Alertmanager, and tests the
+//! rule tests by changing the rules.
 
 mod contract;
 mod inhibition;
@@ -21,7 +21,7 @@ pub(crate) struct Opts {
     /// Only write alerts/kubernetes/prometheusrule.yml from the rules
     #[arg(long, conflicts_with = "mutants")]
     write: bool,
-    /// Only change the rules, and see whether their tests notice
+    /// Only change the rules, and check that their tests fail
     #[arg(long)]
     mutants: bool,
 }
@@ -50,7 +50,7 @@ pub(crate) fn check_all() -> Result<()> {
     mutation_check::run(&rules)
 }
 
-/// Every metric and record that an expression names is exported or recorded.
+/// Checks that every metric and recording rule used in an expression exists.
 fn metrics_exist(rules: &[Rule]) -> Result<()> {
     let metrics = read("docs/metrics.md")?;
     for rule in rules {
@@ -65,14 +65,15 @@ fn metrics_exist(rules: &[Rule]) -> Result<()> {
     Ok(())
 }
 
-/// Where the rules say that the runbook is.
+/// The URL of the runbook in the rules.
 pub(crate) fn runbook_base() -> Result<String> {
     let rules = rules::parse(&read(RULES)?)?;
     let url = alerts(&rules).next().map(|rule| rule.runbook_url.as_str()).unwrap_or_default();
     Ok(url.split('#').next().unwrap_or_default().to_owned())
 }
 
-/// Each alert has its heading in the runbook, and each such heading its alert and what a person needs to be told.
+/// Checks that each alert has a heading in the runbook, and each such heading has an alert and the required
+/// information.
 fn runbook(rules: &[Rule]) -> Result<()> {
     let text = read("docs/runbook.md")?;
     let anchors = links::anchors(&text);
@@ -102,7 +103,7 @@ fn runbook(rules: &[Rule]) -> Result<()> {
             ));
         }
     }
-    println!("{} alerts have their page in docs/runbook.md", alerts(rules).count());
+    println!("{} alerts have a section in docs/runbook.md", alerts(rules).count());
     Ok(())
 }
 
@@ -116,7 +117,7 @@ fn prometheus(rules: &[Rule]) -> Result<()> {
     let directory = tempfile::tempdir().context("a temporary directory")?;
     let file = directory.path().join("prometheus.yml");
     judge::write(&file, &with_choices(&read("alerts/prometheus.yml")?))?;
-    println!("the same with every choice taken:");
+    println!("the same with the optional lines uncommented:");
     Cmd::new("promtool")
         .args(["check", "config", "--syntax-only"])
         .arg(&file)
@@ -134,7 +135,7 @@ fn prometheus(rules: &[Rule]) -> Result<()> {
     judge::shipped(rules)
 }
 
-/// Who hears of which severity, in the example.
+/// The receiver of each severity in the example.
 const RECEIVERS: &[(&str, &str)] = &[
     ("critical", "backup-critical"),
     ("warning", "backup-warning"),
@@ -175,10 +176,10 @@ fn alertmanager(rules: &[Rule]) -> Result<()> {
     rendered("text", "many", "many")
 }
 
-/// After this time (`--data.retention`) Alertmanager forgets a message and sends it again.
+/// After this time (`--data.retention`) Alertmanager forgets a notification and sends it again.
 const RETENTION_SECONDS: u64 = 120 * 3600;
 
-/// Every message is repeated before Alertmanager forgets it.
+/// Checks that every notification is repeated before Alertmanager forgets it.
 fn remembered(config: &str) -> Result<()> {
     for interval in config.lines().filter_map(|line| line.trim().strip_prefix("repeat_interval: ")) {
         if mutate::seconds_of(interval).is_none_or(|seconds| seconds >= RETENTION_SECONDS) {
@@ -190,12 +191,12 @@ fn remembered(config: &str) -> Result<()> {
     Ok(())
 }
 
-/// A file's text with its choices taken.
+/// A file's text with its optional lines uncommented.
 fn with_choices(text: &str) -> String {
     text.lines().map(|line| format!("{}\n", line.strip_prefix("#: ").unwrap_or(line))).collect()
 }
 
-/// Alertmanager takes the configuration with its choices taken, too.
+/// Checks that Alertmanager also accepts the configuration with the optional lines uncommented.
 fn uncommented(config: &str) -> Result<()> {
     let directory = tempfile::tempdir().context("a temporary directory")?;
     let templates = directory.path().join("templates");
@@ -204,11 +205,11 @@ fn uncommented(config: &str) -> Result<()> {
     judge::write(&directory.path().join(template), &read(&format!("alerts/{template}"))?)?;
     let file = directory.path().join("alertmanager.yml");
     judge::write(&file, &with_choices(config))?;
-    println!("the same with every choice taken:");
+    println!("the same with the optional lines uncommented:");
     amtool().arg("check-config").arg(&file).shown_as("amtool check-config").run()
 }
 
-/// The template makes of a notification what is kept beside it.
+/// Checks that the template renders a notification to the stored text.
 fn rendered(part: &str, notification: &str, kept: &str) -> Result<()> {
     let text = amtool()
         .args(["template", "render", "--template.glob=alerts/templates/*.tmpl"])

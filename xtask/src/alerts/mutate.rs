@@ -1,17 +1,17 @@
-//! Wrong versions of a rule, one change each, by a fixed list of mutators.
+//! Mutants of a rule, one change each, from a fixed list of mutators.
 
 use super::rules::Rule;
 
-/// A rule with one change, and which.
+/// A rule with one change, and a description of it.
 #[derive(Debug, Clone)]
 pub(super) struct Mutant {
     pub(super) mutator: &'static str,
-    /// What was changed, unique within the rule.
+    /// The description of the change, unique within the rule.
     pub(super) change: String,
     pub(super) rule: Rule,
 }
 
-/// The mutators, in the table's order.
+/// The mutators, in the order of the table.
 pub(super) const MUTATORS: &[&str] =
     &["comparison flipped", "threshold doubled", "threshold halved", "for", "matcher dropped", "arm removed"];
 
@@ -32,7 +32,7 @@ pub(super) fn mutants(rule: &Rule) -> Vec<Mutant> {
             });
         }
     }
-    // The same change at two places is told apart by its number.
+    // The same change at several places gets a number.
     for index in 0..mutants.len() {
         let earlier = mutants[..index].iter().filter(|other| other.change == mutants[index].change).count();
         if earlier > 0 {
@@ -59,9 +59,9 @@ pub(super) struct Token<'a> {
     kind: Kind,
     pub(super) text: &'a str,
     pub(super) at: usize,
-    /// How many brackets of any kind are open around it.
+    /// The bracket depth.
     pub(super) depth: usize,
-    /// The innermost of them.
+    /// The innermost open bracket.
     pub(super) inside: char,
 }
 
@@ -70,7 +70,7 @@ impl Token<'_> {
         self.at + self.text.len()
     }
 
-    /// How tightly a set operator binds.
+    /// The precedence of a set operator.
     fn set_operator(&self) -> Option<u8> {
         match (self.kind, self.text) {
             (Kind::Word, "or") => Some(1),
@@ -80,7 +80,7 @@ impl Token<'_> {
     }
 }
 
-/// The words, numbers, texts and signs of an expression.
+/// The tokens of an expression: words, numbers, strings and operators.
 pub(super) fn tokens(expr: &str) -> Vec<Token<'_>> {
     let mut tokens = Vec::new();
     let mut open: Vec<char> = Vec::new();
@@ -139,7 +139,7 @@ fn expressions(expr: &str) -> Vec<(&'static str, String, String)> {
                     }
                 }
             }
-            // A matcher: name, comparison, text.
+            // A matcher: name, comparison, string.
             Kind::Comparison => {
                 let (name, text) = (tokens[index - 1], tokens[index + 1]);
                 let matcher = &expr[name.at..text.end()];
@@ -171,17 +171,18 @@ fn expressions(expr: &str) -> Vec<(&'static str, String, String)> {
     found
 }
 
-/// Where the operands of a set operator are.
+/// The positions of the operands of a set operator.
 struct Arms {
     start: usize,
-    /// Where the right operand begins, after `ignoring (…)` and its kind.
+    /// The start of the right operand, after `ignoring (…)` and similar.
     right: usize,
     end: usize,
 }
 
 fn arms(expr: &str, tokens: &[Token<'_>], index: usize, binding: u8) -> Arms {
     let depth = tokens[index].depth;
-    // Operators of one kind associate to the left: the left operand is all before, the right one ends at the next.
+    // Operators of one kind are left-associative: the left operand is everything before, and the right one ends at
+    // the next operator.
     let is_end = |token: &Token<'_>, least: u8| {
         token.depth < depth
             || token.depth == depth && token.set_operator().is_some_and(|other| other <= least)
@@ -210,7 +211,7 @@ fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// A number or duration times `factor`; nothing where that changes nothing.
+/// A number or duration times `factor`. None if the value does not change.
 fn scaled(text: &str, factor: f64) -> Option<String> {
     if let Ok(number) = text.parse::<f64>() {
         return (number != 0.0).then(|| format!("{}", number * factor));
@@ -219,7 +220,7 @@ fn scaled(text: &str, factor: f64) -> Option<String> {
     Some(if factor > 1.0 { format!("{}s", seconds * 2) } else { format!("{}s", seconds / 2) })
 }
 
-/// A duration of one unit, in seconds.
+/// A duration with a single unit, in seconds.
 pub(super) fn seconds_of(text: &str) -> Option<u64> {
     let digits = text.find(|c: char| !c.is_ascii_digit())?;
     let number: u64 = text[..digits].parse().ok()?;

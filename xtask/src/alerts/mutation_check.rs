@@ -1,5 +1,5 @@
-//! Whether the rules' tests would notice a wrong rule: each rule is changed, one change at a time, and a test has
-//! to fail. A change that changes nothing is listed, with the reason, in alerts/equivalent-mutants.txt.
+//! Mutation tests of the rules: each rule is changed, one change at a time, and a rule test must fail. Changes
+//! without an effect are listed with the reason in alerts/equivalent-mutants.txt.
 
 use std::{collections::BTreeMap, time::Instant};
 
@@ -58,13 +58,13 @@ fn shown(table: &BTreeMap<&str, [usize; 3]>) -> String {
     text + &line("all", sum)
 }
 
-/// Whether a test fails. A changed alert is judged by its own tests, a changed record by those of the alerts that
-/// use it.
+/// Whether a test fails. A changed alert is tested with its own tests, a changed recording rule with those of the
+/// alerts that use it.
 fn is_killed(rules: &[Rule], mutant: &Mutant) -> Result<bool> {
     let concerned = alerts(rules)
         .filter(|alert| alert.name == mutant.rule.name || alert.expr.contains(mutant.rule.name.as_str()));
     for alert in concerned {
-        // An alert may stand there twice, with another severity.
+        // An alert may be defined twice, with different severities.
         let same = |rule: &Rule| rule.name == mutant.rule.name && rule.severity == mutant.rule.severity;
         let changed = |rule: &Rule| if same(rule) { mutant.rule.clone() } else { rule.clone() };
         let few: Vec<Rule> =

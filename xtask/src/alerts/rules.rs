@@ -1,5 +1,4 @@
-//! The rule file as text: rules in the one layout that the repository uses. Whatever else it finds is an error,
-//! so nothing is overlooked.
+//! Parses the rule file as text in the repository's own layout. Anything else is an error, so nothing is overlooked.
 
 use std::path::{Path, PathBuf};
 
@@ -8,26 +7,26 @@ use crate::{
     workspace,
 };
 
-/// What stands before the first rule of the one group.
+/// The text before the first rule of the only group.
 pub(super) const GROUP: &str = "groups:\n  - name: qdrant-backup\n    rules:\n";
 
-/// An alert, or a recording rule.
+/// An alert or a recording rule.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Rule {
     pub(super) name: String,
     pub(super) is_alert: bool,
-    /// The expression with its own indentation only.
+    /// The expression, with only its own indentation.
     pub(super) expr: String,
-    /// How long it has to hold, as it is written.
+    /// The `for` duration as written.
     pub(super) hold: Option<String>,
     pub(super) severity: String,
     pub(super) runbook_url: String,
-    /// What follows the expression and `for`: labels and annotations, as they are written.
+    /// The text after the expression and `for`: labels and annotations as written.
     pub(super) rest: String,
 }
 
 impl Rule {
-    /// The rule as it stands in a file.
+    /// The rule as text of the file.
     pub(super) fn text(&self) -> String {
         let kind = if self.is_alert { "alert" } else { "record" };
         let mut text = format!("      - {kind}: {}\n        expr: |\n", self.name);
@@ -41,7 +40,7 @@ impl Rule {
     }
 }
 
-/// All rules of a file, in its order.
+/// All rules of a file, in order.
 pub(super) fn parse(text: &str) -> Result<Vec<Rule>> {
     let (_, body) = text.split_once(GROUP).ok_or("the rule file does not begin its group as expected")?;
     let mut rules: Vec<Rule> = Vec::new();
@@ -99,7 +98,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<Rule>> {
     Ok(rules)
 }
 
-/// A rule file of these rules.
+/// A rule file with these rules.
 pub(super) fn file_of<'a>(rules: impl IntoIterator<Item = &'a Rule>) -> String {
     rules.into_iter().fold(GROUP.to_owned(), |text, rule| text + &rule.text())
 }

@@ -1,5 +1,5 @@
-//! A whole backup, uncompressed, gzip and zstd, beside what people do without the runner: create a snapshot, fetch it with
-//! curl into this or that, sync, delete it.
+//! A complete backup (uncompressed, gzip and zstd), compared with backups without the runner: create a snapshot,
+//! download it with curl into a pipeline, sync, delete it.
 
 use super::{
     lab::{COLLECTION, COMPRESSIONS, Lab, shell, stored_bytes},
@@ -7,7 +7,7 @@ use super::{
 };
 use crate::sh::{Context, Result};
 
-/// What comes before and after each pipeline. `$3` is the file to write.
+/// The commands before and after each pipeline. `$3` is the file to write.
 const BEFORE: &str = r#"
 set -euo pipefail
 snapshots="$1/collections/$2/snapshots"

@@ -1,4 +1,5 @@
-//! A backup of six shards on three nodes, beside six calls of curl in a row: create, fetch, sync, delete, shard after shard.
+//! A backup of six shards on three nodes, compared with six sequential calls of curl: create, download, sync and
+//! delete, shard after shard.
 
 use super::{
     lab::{COLLECTION, Lab, NODES, SHARDS, shell, stored_bytes},
@@ -6,8 +7,9 @@ use super::{
 };
 use crate::sh::Result;
 
-/// `$1` is the first node's URL, `$2` the collection, `$3` what each file's name begins with, `$4` how many nodes and `$5` how many
-/// shards there are. Which node has a shard is asked of each, as one does who knows nothing else.
+/// `$1` is the first node's URL, `$2` the collection, `$3` the prefix of each file name, `$4` the number of nodes and
+/// `$5` the number of shards. The script asks each node which shards it has, as a user without other information
+/// would.
 const IN_A_ROW: &str = r#"
 set -euo pipefail
 port=${1##*:}

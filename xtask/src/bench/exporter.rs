@@ -1,4 +1,5 @@
-//! Scrapes of a large backup directory: in the process, beside a bare listing, and over HTTP beside node_exporter.
+//! Scrapes of a large backup directory: in the process compared with a bare listing, and over HTTP compared with
+//! node_exporter.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -20,19 +21,19 @@ pub(crate) struct Opts {
     /// Number of collections
     #[arg(long, default_value_t = Self::default().collections, value_parser = clap::value_parser!(u32).range(1..))]
     collections: u32,
-    /// How often each way is measured
+    /// Repetitions of each measurement
     #[arg(long, default_value_t = Self::default().rounds, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
 }
 
-/// As on a command line without any.
+/// The defaults of the command line.
 impl Default for Opts {
     fn default() -> Self {
         Self { backups: 10_000, collections: 100, rounds: 20 }
     }
 }
 
-/// One row of the table.
+/// A row of the table.
 struct Row {
     name: String,
     seconds: Vec<f64>,
@@ -58,14 +59,14 @@ pub(super) fn measure(opts: &Opts) -> Result<String> {
     std::fs::create_dir(&directory).context(directory.display())?;
     println!("making {} backups in {} collections", opts.backups, opts.collections);
     repository::generate(&directory, opts.collections, opts.backups)?;
-    // Files that have just changed are not taken from the cache.
+    // Recently changed files are not served from the cache.
     std::thread::sleep(Duration::from_secs(3));
     let mut rows = in_process(&bin_dir, &directory, opts.rounds)?;
     rows.extend(over_http(&bin_dir, &directory, scratch.path(), opts.rounds)?);
     Ok(table(opts, &rows))
 }
 
-/// Looks as the exporter makes them, by its example `look`.
+/// Reads the directory like the exporter, with its example `look`.
 fn in_process(bin_dir: &Path, directory: &Path, rounds: u32) -> Result<Vec<Row>> {
     let said = Cmd::new(bin_dir.join("examples/look")).arg(directory).arg(rounds.to_string()).read()?;
     let values = |wanted: &str| -> Vec<f64> {
@@ -86,7 +87,7 @@ fn in_process(bin_dir: &Path, directory: &Path, rounds: u32) -> Result<Vec<Row>>
     ])
 }
 
-/// Scrapes over HTTP of the exporter and of node_exporter, in turns.
+/// Scrapes the exporter and node_exporter alternately over HTTP.
 fn over_http(bin_dir: &Path, directory: &Path, scratch: &Path, rounds: u32) -> Result<Vec<Row>> {
     let ours = Daemon::start("qdrant-backup-exporter, warm scrape", |address| {
         Cmd::new(bin_dir.join("qdrant-backup-exporter"))

@@ -1,26 +1,26 @@
-//! What was aimed at, and whether the figures show it.
+//! The performance goals, and whether the figures reach them.
 
 use super::lab::Kind;
 use super::turns::Row;
 
-/// How many times as long as curl and a sync a backup may take.
+/// Maximum duration of a backup relative to curl and a sync.
 const BACKUP: f64 = 1.5;
-/// How many times as long as the pipeline with gzip a backup may take: it is to be six times as fast.
+/// Maximum duration relative to the pipeline with gzip: six times as fast.
 const BACKUP_GZIP: f64 = 1.0 / 6.0;
-/// And as the one with zstd: twice as fast.
+/// Maximum duration relative to the pipeline with zstd: twice as fast.
 const BACKUP_ZSTD: f64 = 1.0 / 2.0;
 
-/// How many times as long as hashing the plain snapshot a check may take where nothing needs to be decompressed.
+/// Maximum duration of a verification relative to hashing the plain snapshot, without decompression.
 const VERIFY_STORED: f64 = 1.5;
-/// And where something does.
+/// The same with decompression.
 const VERIFY_COMPRESSED: f64 = 3.0;
-/// How many times as long as curl a restore may take.
+/// Maximum duration of a restore relative to curl.
 const RESTORE: f64 = 1.2;
 
-/// An archive at least this long beside the snapshot holds it as it is.
+/// With at least this size relative to the snapshot, an archive counts as uncompressed.
 const STORED_FROM: f64 = 0.98;
 
-/// What came of one goal.
+/// The result for one goal.
 #[derive(Debug, PartialEq)]
 pub(super) struct Verdict {
     what: String,
@@ -28,7 +28,7 @@ pub(super) struct Verdict {
     found: f64,
 }
 
-/// The goals for backups, all but the first for the default compression only.
+/// The goals for backups. All but the first apply only to the default compression.
 pub(super) fn backup(kind: Kind, rows: &[Row]) -> Vec<Verdict> {
     let title = kind.title();
     let mut verdicts = verdicts(&format!("backup, {title}"), rows, |_| BACKUP);
@@ -75,7 +75,7 @@ fn verdicts(what: &str, rows: &[Row], at_most: impl Fn(&Row) -> f64) -> Vec<Verd
     .collect()
 }
 
-/// A Markdown table of them.
+/// The goals as a Markdown table.
 pub(super) fn table(verdicts: &[Verdict]) -> String {
     let mut table = "| | at most | found | |\n|---|---:|---:|---|\n".to_owned();
     for Verdict { what, at_most, found } in verdicts {

@@ -1,4 +1,5 @@
-//! What the benchmarks of whole commands have in common: the programs, a server with one collection, and how both are used.
+//! Shared code of the benchmarks of complete commands: the programs, a server with one collection, and measurements
+//! with both.
 
 use std::{
     ffi::OsString,
@@ -15,26 +16,26 @@ use crate::{
 /// The generated collection.
 pub(super) const COLLECTION: &str = "bench";
 
-/// Of a cluster: how many nodes and shards.
+/// Nodes and shards of the cluster.
 pub(super) const NODES: u32 = 3;
 pub(super) const SHARDS: u32 = 6;
 
-/// What `backup.compression` can be.
+/// The values of `backup.compression`.
 pub(super) const COMPRESSIONS: [&str; 3] = ["none", "gzip", "zstd"];
 
-/// What the snapshot is made of.
+/// The content of the snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Kind {
     /// Random vectors of length 1, as float32
     Unit,
-    /// Vectors as models make them, as float32, and payload
+    /// Realistic vectors like those of models, as float32, and payload
     Embeddings,
     /// Zeros and files with holes
     Sparse,
 }
 
 impl Kind {
-    /// As the stand-in calls it.
+    /// The stand-in's name for it.
     fn name(self) -> &'static str {
         match self {
             Self::Unit => "unit",
@@ -43,7 +44,7 @@ impl Kind {
         }
     }
 
-    /// In words.
+    /// A description.
     pub(super) fn title(self) -> &'static str {
         match self {
             Self::Unit => "random unit vectors",
@@ -53,16 +54,16 @@ impl Kind {
     }
 }
 
-/// Of what, and how often.
+/// Options for content and repetitions.
 #[derive(clap::Args)]
 pub(super) struct Scale {
     /// Size of the generated snapshot
     #[arg(long, default_value = "64MiB")]
     pub(super) size: String,
-    /// What the snapshot is made of; all kinds one after the other without it
+    /// Content of the snapshot [default: all kinds, one after the other]
     #[arg(long)]
     pub(super) kind: Option<Kind>,
-    /// How often each way is measured
+    /// Repetitions of each measurement
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) rounds: u32,
 }
@@ -73,7 +74,7 @@ impl Scale {
     }
 }
 
-/// A running server with a snapshot of one kind, and a directory for what is made of it.
+/// A running server with a snapshot of one kind, and a directory for results.
 pub(super) struct Lab {
     stand_in: Serving,
     runner: PathBuf,
@@ -85,7 +86,7 @@ impl Lab {
         Self::serving(size, kind, &[])
     }
 
-    /// The same, with the collection's shards on several nodes.
+    /// The same with the collection's shards on several nodes.
     pub(super) fn of_cluster(size: &str, kind: Kind) -> Result<Self> {
         let (nodes, shards) = (NODES.to_string(), SHARDS.to_string());
         Self::serving(size, kind, &["--nodes", &nodes, "--shards", &shards])
@@ -108,7 +109,7 @@ impl Lab {
         self.directory.path()
     }
 
-    /// Measures a command of the runner on the backups in `backups`.
+    /// Measures a runner command on the backups in `backups`.
     pub(super) fn measure(
         &self,
         scratch: &Path,
@@ -120,12 +121,12 @@ impl Lab {
         sample::measure(scratch, |time| time.arg(&self.runner).args(args).quiet_envs(&envs))
     }
 
-    /// An empty backup directory at `backups`.
+    /// Creates an empty backup directory at `backups`.
     pub(super) fn init(&self, backups: &Path) -> Result<()> {
         Cmd::new(&self.runner).arg("init").quiet_envs(&self.envs(backups, "none")).read().map(drop)
     }
 
-    /// A backup of the collection, and how many bytes it takes.
+    /// Makes a backup of the collection, and returns its size in bytes.
     pub(super) fn backup(&self, compression: &str) -> Result<(PathBuf, u64)> {
         let backups = self.directory().join(compression);
         self.init(&backups)?;
@@ -134,7 +135,7 @@ impl Lab {
         Ok((backups, bytes))
     }
 
-    /// The snapshot as Qdrant made it, in a file: what is in the backup in `backups`.
+    /// The plain snapshot of the backup in `backups`, as a file.
     pub(super) fn export(&self, backups: &Path) -> Result<PathBuf> {
         let file = self.directory().join("snapshot");
         let export =
@@ -163,7 +164,7 @@ impl Lab {
     }
 }
 
-/// Builds what is measured, and installs what it is compared with.
+/// Builds the measured programs, and installs the tools for comparison.
 pub(super) fn prepare() -> Result<()> {
     for (package, path) in [
         ("curl", "/usr/bin/curl"),
@@ -178,12 +179,12 @@ pub(super) fn prepare() -> Result<()> {
     workspace::cargo().args(["build", "--release", "--locked"]).args(packages).run()
 }
 
-/// What the archives and manifests in `backups` take.
+/// The total size of archives and manifests in `backups`.
 pub(super) fn stored_bytes(backups: &Path) -> Result<u64> {
     tree::size_bytes(&backups.join("collections"))
 }
 
-/// Measures a shell's script with its arguments.
+/// Measures a shell script with arguments.
 pub(super) fn shell(scratch: &Path, script: &str, args: &[&dyn AsRef<std::ffi::OsStr>]) -> Result<Sample> {
     sample::measure(scratch, |time| {
         let command = time.args(["bash", "-c", script, "bash"]);

@@ -1,15 +1,15 @@
-//! The machine that figures were measured on, without its name.
+//! The machine of the measurements, without its name.
 
 use std::path::Path;
 
 use crate::sh::{Cmd, Context, Result};
 
-/// One line for a person.
+/// A description in one line.
 pub(super) fn describe(directory: &Path) -> Result<String> {
     let read = |path: &str| std::fs::read_to_string(path).context(path);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let kernel = read("/proc/sys/kernel/osrelease")?;
-    // Kernels are named after whoever built them; the version alone is told.
+    // A kernel's full name may contain its builder, so only the version is used.
     let kernel = kernel.trim().split('-').next().unwrap_or_default().to_owned();
     let file_system = Cmd::new("stat").args(["--file-system", "--format", "%T"]).arg(directory).read()?;
     Ok(format!(
@@ -20,14 +20,14 @@ pub(super) fn describe(directory: &Path) -> Result<String> {
     ))
 }
 
-/// How many processes wanted a core, on average over the last minute.
+/// The load average over the last minute.
 pub(super) fn load() -> Result<f64> {
     let text = std::fs::read_to_string("/proc/loadavg").context("/proc/loadavg")?;
     let first = text.split_whitespace().next().unwrap_or_default();
     first.parse().context(format!("/proc/loadavg says {first:?}"))
 }
 
-/// The model, and whether it hashes in hardware.
+/// The CPU model, and whether it has SHA instructions.
 fn cpu(cpuinfo: &str) -> String {
     let value = |key: &str| {
         let of = |line: &str| Some(line.split_once(':')?.1.trim().to_owned());

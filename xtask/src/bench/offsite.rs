@@ -1,4 +1,5 @@
-//! A first copy of a backup into a fresh restic repository, beside `gunzip | restic backup --stdin` by hand into another one.
+//! A first copy of a backup to a new restic repository, compared with a manual `gunzip | restic backup --stdin` to
+//! another one.
 
 use std::path::{Path, PathBuf};
 
@@ -24,7 +25,7 @@ pub(super) fn run(lab: &Lab, rounds: u32) -> Result<Vec<Row>> {
     let archive = lab.archive(&gzipped)?;
     let mut ways = vec![Way::new("`gunzip | restic backup --stdin`", |scratch| {
         let place = Place::fresh(scratch)?;
-        // Its variables are what every restic of the shell goes by.
+        // Every restic in the shell uses these variables.
         let script = format!(
             "export RESTIC_REPOSITORY='{}' RESTIC_PASSWORD_FILE='{}'\n{BY_HAND}",
             place.repository.display(),
@@ -50,7 +51,7 @@ pub(super) fn run(lab: &Lab, rounds: u32) -> Result<Vec<Row>> {
     take_turns("offsite", rounds, &ways)
 }
 
-/// A repository in a scratch directory, and the configuration that names it.
+/// Creates a repository in a scratch directory, and a configuration with it.
 struct Place {
     repository: PathBuf,
     password_file: PathBuf,
@@ -81,7 +82,7 @@ impl Place {
     }
 }
 
-/// What is known of copies in repositories that are gone.
+/// Deletes the records of copies in deleted repositories.
 fn forget_records(backups: &Path) -> Result<()> {
     let directory = backups.join("collections").join(super::lab::COLLECTION);
     for entry in std::fs::read_dir(&directory).context(directory.display())?.flatten() {

@@ -1,4 +1,4 @@
-//! docs/performance.md: every benchmark, in turn, with what the figures mean.
+//! docs/performance.md: the results of every benchmark, with explanations.
 
 use std::path::Path;
 
@@ -18,12 +18,12 @@ const PAGE: &str = "docs/performance.md";
 pub(crate) struct Opts {
     #[command(flatten)]
     common: lab::Scale,
-    /// Size of the snapshot that peak memory is measured with besides; as large as --size without it
+    /// Size of a second snapshot for measuring peak memory [default: --size]
     #[arg(long)]
     large: Option<String>,
 }
 
-/// The part of the page that does not change.
+/// The fixed text of the page.
 const INTRODUCTION: &str = "# Performance
 
 `cargo xtask bench table` measures everything here and writes this page. `cargo xtask bench` lists the benchmarks, which you can run one by one.
@@ -111,7 +111,7 @@ fn page(head: &str, goals: &str, memory: &str, tables: &str, exporter: &str) -> 
     )
 }
 
-/// Whether the machine had other things to do. The measured programs alone load as many cores as there are.
+/// A note if the machine was busy with other work. The measured programs alone use as many cores as there are.
 fn load_in_words(loads: &[f64]) -> String {
     let (lowest, highest) =
         loads.iter().fold((f64::INFINITY, 0.0_f64), |(low, high), &load| (low.min(load), high.max(load)));
@@ -121,7 +121,7 @@ fn load_in_words(loads: &[f64]) -> String {
     )
 }
 
-/// Peak memory of each command, for snapshots of both sizes.
+/// Peak memory of each command for both snapshot sizes.
 fn memory(size: &str, large: &str) -> Result<String> {
     let mut sizes = vec![size];
     if large != size {

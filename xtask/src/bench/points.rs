@@ -1,5 +1,5 @@
-//! Points a second on a real server: `compare` and `export --points`, beside a plain scroll loop in Python, in turns; and the walk through
-//! made up points, whose memory must be the same for any number.
+//! Points per second on a real server: `compare` and `export --points` alternating with a plain scroll loop in
+//! Python. Also a walk through generated points, whose memory must not depend on their number.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -12,30 +12,30 @@ use crate::{
     workspace,
 };
 
-/// The generated collection, which is removed in the end.
+/// The generated collection, which is removed at the end.
 const COLLECTION: &str = "qdrant-backup-bench-points";
 const SCRIPT: &str = include_str!("points.py");
 
 #[derive(clap::Args)]
 pub(crate) struct Opts {
-    /// A Qdrant on which a collection is made and removed again; only the walk without a server without it
+    /// A Qdrant for a temporary collection [default: only the walk without a server]
     #[arg(long)]
     url: Option<String>,
-    /// How many points
+    /// Number of points
     #[arg(long, default_value_t = 100_000)]
     points: u64,
     /// Components of each vector
     #[arg(long, default_value_t = 128)]
     dimension: u32,
-    /// How often each way is measured
+    /// Repetitions of each measurement
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
-    /// How many made up points the walk without a server goes through
+    /// Number of generated points for the walk without a server
     #[arg(long, default_value_t = 10_000_000)]
     walk: u64,
 }
 
-/// What one way gave: points a second, and the peak of memory where it is ours.
+/// The result of a measurement: points per second, and peak memory of our own programs.
 struct Way {
     name: &'static str,
     a_second: Vec<f64>,
@@ -101,7 +101,7 @@ fn on_server(opts: &Opts, url: &str, runner: &Path, directory: &Path) -> Result<
         let export = ["export", "--points", "--collection", COLLECTION, "--on-source", "--force", "-o"];
         let sample =
             sample::measure(directory, |time| time.arg(runner).args(export).arg(&file).quiet_envs(&envs))?;
-        // With the restore before it: only `compare` says how long the walk alone took.
+        // Includes the restore before it: only `compare` prints the duration of the walk alone.
         ways[3].a_second.push(points / sample.seconds);
         ways[3].peak_bytes = ways[3].peak_bytes.max(sample.peak_bytes);
     }

@@ -1,4 +1,4 @@
-//! A backup directory of any size, made with the types that the programs themselves use. Archives are holes.
+//! A backup directory of any size, created with the programs' own types. Archives are sparse files.
 
 use std::{fs::File, io::Write, path::Path};
 
@@ -16,7 +16,7 @@ use crate::sh::{Context, Result};
 
 const FIRST: &str = "2025-07-15-02-00-00";
 
-/// Fills `directory` with `backups` backups, spread evenly over `collections` collections, all verified.
+/// Fills `directory` with `backups` verified backups, distributed evenly over `collections` collections.
 pub(super) fn generate(directory: &Path, collections: u32, backups: u32) -> Result<()> {
     let layout = Layout::new(directory, directory);
     let first: BackupId = FIRST.parse().context(FIRST)?;

@@ -1,5 +1,5 @@
-//! `restore` of a backup into a collection that is not there, uncompressed, gzip and zstd, beside uploading the plain
-//! snapshot to the same server with curl, and beside decompressing it first.
+//! `restore` of a backup (uncompressed, gzip and zstd) into a new collection, compared with uploading the plain
+//! snapshot to the same server with curl, and with decompressing it first.
 
 use super::{
     lab::{COLLECTION, COMPRESSIONS, Lab, shell},
@@ -44,15 +44,15 @@ pub(super) fn run(lab: &Lab, rounds: u32) -> Result<Vec<Row>> {
     take_turns("restore", rounds, &ways)
 }
 
-/// Deletes the restored collection, and the file that curl leaves in its snapshot folder, so that the next one begins as
-/// this did.
+/// Deletes the restored collection, and the file that curl leaves in its snapshot folder, so that the next run starts
+/// in the same state.
 fn forget(lab: &Lab) -> Result<()> {
     let collection = format!("{}/collections/{TARGET}", lab.url());
     let delete = |fail: &str, url: String| {
         let curl = Cmd::new("curl").args(["--noproxy", "*", "-X", "DELETE", "-o", "/dev/null", fail]);
         curl.arg(url).read().map(drop)
     };
-    // Of the runner's uploads nothing is left, so that the first may well be refused.
+    // The runner's uploads leave no file, so the first request may fail.
     delete("-s", format!("{collection}/snapshots/snapshot?wait=true"))?;
     delete("-sSf", collection)
 }

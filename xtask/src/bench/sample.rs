@@ -1,4 +1,4 @@
-//! One timed run of a command, and what a series of them amounts to.
+//! A timed run of a command, and statistics of several runs.
 
 use std::{path::Path, time::Instant};
 
@@ -7,16 +7,16 @@ use crate::{
     tools,
 };
 
-/// What one run took.
+/// Time and memory of one run.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sample {
     pub(super) seconds: f64,
     pub(super) peak_bytes: u64,
 }
 
-/// Runs the command under GNU time, which knows the peak memory of it and its children.
+/// Runs the command under GNU time, which measures its peak memory including its children.
 ///
-/// `scratch` is a directory for GNU time's own output.
+/// `scratch` is a directory for the output of GNU time.
 pub(super) fn measure(scratch: &Path, with: impl FnOnce(Cmd) -> Cmd) -> Result<Sample> {
     tools::debian("time", "/usr/bin/time")?;
     let report = scratch.join("time");
@@ -29,7 +29,7 @@ pub(super) fn measure(scratch: &Path, with: impl FnOnce(Cmd) -> Cmd) -> Result<S
     Ok(Sample { seconds, peak_bytes: kibibytes * 1024 })
 }
 
-/// The middle value; of an even number of them, the mean of the middle two. Zero when there are none.
+/// The median. With an even number of values, the mean of the middle two. Zero if there are none.
 pub(super) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.into_iter().collect();
     values.sort_by(f64::total_cmp);

@@ -1,4 +1,5 @@
-//! Ways of doing the same thing, which take turns, so that a machine that slows down slows all of them.
+//! Alternating measurements of several ways to do the same thing, so that a machine that slows down affects all of
+//! them.
 
 use std::path::Path;
 
@@ -8,13 +9,13 @@ use crate::{
     tree,
 };
 
-/// What one run of a way gave: what it took, and how many bytes it left or read on disk.
+/// The result of one run: time and memory, and the number of bytes written to or read from disk.
 pub(super) type Run = (Sample, Option<u64>);
 
-/// Runs a way once, in the given directory.
+/// Runs a way once in this directory.
 type Action<'a> = Box<dyn Fn(&Path) -> Result<Run> + 'a>;
 
-/// One way, which runs in a scratch directory of its own.
+/// One way. It runs in its own scratch directory.
 pub(super) struct Way<'a> {
     name: String,
     run: Action<'a>,
@@ -26,7 +27,7 @@ impl<'a> Way<'a> {
     }
 }
 
-/// All samples of one way.
+/// All samples of a way.
 #[derive(Debug)]
 pub(super) struct Row {
     pub(super) name: String,
@@ -34,7 +35,7 @@ pub(super) struct Row {
     pub(super) stored_bytes: Option<u64>,
 }
 
-/// Runs every way once without counting it, then all of them in turn, `rounds` times.
+/// Runs every way once as a warm-up, then all of them alternately, `rounds` times.
 pub(super) fn take_turns(what: &str, rounds: u32, ways: &[Way<'_>]) -> Result<Vec<Row>> {
     let mut rows: Vec<Row> = ways
         .iter()
@@ -66,14 +67,14 @@ impl Row {
         self.samples.iter().map(|sample| sample.peak_bytes).max().unwrap_or(0)
     }
 
-    /// How many times as long as `other` it takes: the middle one of the ratios of each round, because both halves of
-    /// such a ratio were measured under about the same load.
+    /// Its duration relative to `other`: the median of the ratios of each round, because both runs of a round were
+    /// measured under about the same load.
     pub(super) fn ratio(&self, other: &Row) -> f64 {
         median(self.seconds().zip(other.seconds()).map(|(ours, theirs)| ours / theirs))
     }
 }
 
-/// A Markdown table of the rows, each beside the first.
+/// A Markdown table of the rows, each compared with the first.
 pub(super) fn table(rows: &[Row]) -> String {
     let first = rows.first();
     let beside = first.map(|row| row.name.as_str()).unwrap_or_default();
@@ -118,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_ratio_is_the_middle_one_of_those_of_each_round() {
-        // The second round was slow for both: the middle seconds alone would say 2.0.
+        // The second round was slow for both. The median seconds alone would give 2.0.
         assert_eq!(row("a", &[1.0, 9.0, 2.0]).ratio(&row("b", &[1.0, 10.0, 1.0])), 1.0);
     }
 

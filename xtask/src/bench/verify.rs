@@ -1,5 +1,5 @@
-//! `verify --level archive` of a backup, uncompressed, gzip and zstd, beside hashing the plain snapshot, and beside
-//! decompressing and hashing it with the usual tools. All of it comes from the page cache.
+//! `verify --level archive` of a backup (uncompressed, gzip and zstd), compared with hashing the plain snapshot, and
+//! with decompressing and hashing it with the usual tools. All data comes from the page cache.
 
 use super::{
     lab::{COLLECTION, COMPRESSIONS, Lab, shell},

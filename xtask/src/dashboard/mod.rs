@@ -1,7 +1,7 @@
-//! `dashboards/qdrant-backup.json`: what is checked in each run of the tests, and by `cargo xtask dashboard` the checks and
-//! the picture that need Grafana's own libraries.
+//! Checks of `dashboards/qdrant-backup.json`: those in every test run, and with `cargo xtask dashboard` those that
+//! need Grafana's own libraries, plus the screenshot.
 //!
-//! The queries themselves run in a test of the exporter, against a real Prometheus. Here is only what that cannot see.
+//! A test of the exporter runs the queries on a real Prometheus. This module checks only the rest.
 
 mod model;
 mod picture;
@@ -40,14 +40,15 @@ pub(crate) fn check() -> Result<()> {
     moved(&read(RUNBOOK)?)
 }
 
-/// What is wrong, each with the panel that it is about.
+/// The problems, each with its panel.
 fn findings(dashboard: &Dashboard) -> Result<Vec<(String, String)>> {
     let mut findings = rules::unknown_is_not_fine(dashboard);
     findings.extend(rules::links_lead_to_the_runbook(dashboard, &alerts::runbook_base()?, &read(RUNBOOK)?));
     Ok(findings)
 }
 
-/// The command by which the runbook says to move itself leaves no link to the old place, neither in the rules nor here.
+/// Checks the runbook's command for moving the runbook: afterwards no link to the old place remains in the rules or
+/// here.
 fn moved(runbook: &str) -> Result<()> {
     let line = runbook.lines().find(|line| line.starts_with("| where this page is |"));
     let command =
@@ -56,12 +57,12 @@ fn moved(runbook: &str) -> Result<()> {
     for copied in ["alerts", "dashboards"] {
         Cmd::new("cp").cwd(workspace::root()).args(["-r", copied]).arg(directory.path()).read()?;
     }
-    // A table's bars are escaped.
+    // The bars in a table are escaped.
     Cmd::new("sh").cwd(directory.path()).args(["-c", &command.replace("\\|", "|")]).read()?;
     let base = alerts::runbook_base()?;
     let left = Cmd::new("grep").cwd(directory.path()).args(["-rlF", &base, "alerts", "dashboards"]).read();
     let left = left.unwrap_or_default();
-    // A message and what is made of it, which agree with one another wherever the page is.
+    // A message and its rendered text. They match, wherever the page is.
     let left: Vec<&str> =
         left.lines().filter(|file| !file.starts_with("alerts/tests/alertmanager/")).collect();
     if left.is_empty() { Ok(()) } else { Err(format!("{command} leaves old links in {left:?}")) }

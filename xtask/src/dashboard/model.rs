@@ -1,4 +1,4 @@
-//! The dashboard's JSON, by what is looked for in it.
+//! Access to the dashboard's JSON.
 
 use serde_json::Value;
 
@@ -7,12 +7,12 @@ use serde_json::Value;
 pub(super) struct Dashboard(pub(super) Value);
 
 impl Dashboard {
-    /// The panels at the top, rows among them.
+    /// The top-level panels, including rows.
     pub(super) fn top(&self) -> impl Iterator<Item = &Value> {
         list(&self.0["panels"])
     }
 
-    /// Every panel that is not a row, also of rows that are closed.
+    /// Every panel except rows, including those in collapsed rows.
     pub(super) fn panels(&self) -> impl Iterator<Item = &Value> {
         self.top()
             .flat_map(|panel| std::iter::once(panel).chain(list(&panel["panels"])))
@@ -20,17 +20,17 @@ impl Dashboard {
     }
 }
 
-/// A panel's or the dashboard's title.
+/// The title of a panel or of the dashboard.
 pub(super) fn title(value: &Value) -> &str {
     text(&value["title"])
 }
 
-/// The string, or nothing.
+/// The string, or None.
 pub(super) fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-/// The items, or none.
+/// The items; empty if there are none.
 pub(super) fn list(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }

@@ -1,4 +1,5 @@
-//! `cargo xtask dashboard`: what needs Grafana's own libraries. They are half a gigabyte, so this is no part of the tests.
+//! `cargo xtask dashboard`: checks that need Grafana's own libraries. They are half a gigabyte, so this is not part
+//! of the tests.
 
 use std::path::{Path, PathBuf};
 
@@ -14,12 +15,12 @@ use crate::{
 const SOURCES: &str = "dashboards/render";
 const PICTURE: &str = "docs/images/dashboard.png";
 
-/// The width of the page, as in `page.html`, and the heights of a row of the grid and of the page's head, as in `render.tsx`.
+/// The page width as in `page.html`, and the heights of a grid row and of the page's header as in `render.tsx`.
 const WIDTH: u64 = 1600;
 const ROW: u64 = 38;
 const HEAD: u64 = 52;
 
-/// More than this, in bytes, would make the README slow to load.
+/// Maximum size in bytes, so that the README loads quickly.
 const LARGEST: usize = 500_000;
 
 pub(crate) fn run() -> Result<()> {
@@ -30,7 +31,7 @@ pub(crate) fn run() -> Result<()> {
     draw(&directory)
 }
 
-/// A directory beside the built programs, with the sources, the dashboard and Grafana's libraries.
+/// A directory next to the built programs with the sources, the dashboard and Grafana's libraries.
 fn prepare() -> Result<PathBuf> {
     tools::debian("nodejs", "/usr/bin/node")?;
     tools::debian("npm", "/usr/bin/npm")?;
@@ -50,7 +51,7 @@ fn prepare() -> Result<PathBuf> {
     }
     copy(Path::new(DASHBOARD), "dashboard.json")?;
     if std::fs::read_to_string(&installed).unwrap_or_default() != wanted {
-        // Nobody's install scripts run: none is needed.
+        // Install scripts are disabled; none is needed.
         let install = ["install", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
         Cmd::new("npm").cwd(&directory).args(install).run()?;
         copy(&sources.join("package.json"), "installed.json")?;
@@ -62,7 +63,7 @@ fn node_tool(directory: &Path, tool: &str) -> Cmd {
     Cmd::new(Path::new("node_modules/.bin").join(tool)).cwd(directory)
 }
 
-/// The dashboard has the types of Grafana's schema.
+/// Checks the dashboard against the types of Grafana's schema.
 fn types(directory: &Path) -> Result<()> {
     Cmd::new("node").cwd(directory).arg("types.mjs").run()?;
     node_tool(directory, "tsc")
@@ -81,7 +82,7 @@ fn types(directory: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The dashboard has no key that Grafana does not know.
+/// Checks that the dashboard has no key that Grafana does not know.
 fn keys(directory: &Path) -> Result<()> {
     let python = tools::python_with(&[tools::FOUNDATION_SDK])?.join("python");
     Cmd::new(python).shown_as("python").cwd(directory).args(["keys.py", "dashboard.json"]).run()?;
@@ -89,7 +90,7 @@ fn keys(directory: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Draws the dashboard after a week of backups.
+/// Renders the dashboard after a week of backups.
 fn draw(directory: &Path) -> Result<()> {
     node_tool(directory, "esbuild")
         .args(["render.tsx", "--bundle", "--outfile=render.js", "--loader:.ttf=empty", "--log-level=warning"])
@@ -126,14 +127,14 @@ fn draw(directory: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The height of the page that shows the whole dashboard.
+/// The page height that shows the whole dashboard.
 fn height(dashboard: &Dashboard) -> u64 {
     let end = |panel: &Value| panel["gridPos"]["y"].as_u64().zip(panel["gridPos"]["h"].as_u64());
     let rows = dashboard.top().filter_map(end).map(|(y, h)| y + h).max();
     HEAD + ROW * rows.unwrap_or_default()
 }
 
-/// What the page says went wrong: an error, an unknown unit, a panel without data.
+/// The errors on the page: an error, an unknown unit, or a panel without data.
 fn problems(dom: &str) -> Result<()> {
     let said = dom.split("id=\"problems\">").nth(1).and_then(|rest| rest.split("</script>").next());
     let said = said.ok_or("the page did not come to its end")?;

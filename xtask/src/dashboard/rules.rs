@@ -1,15 +1,15 @@
-//! What is unknown never looks fine, and every link leads to the runbook.
+//! Unknown values never look fine, and every link leads to the runbook.
 
 use serde_json::Value;
 
 use super::model::{Dashboard, list, text, title};
 use crate::links;
 
-/// The colors of what is neither good nor bad.
+/// The neutral colors.
 const NEUTRAL: &[&str] = &["#7f8083", "text"];
 
-/// A panel without a value says so, in a neutral color: Grafana takes that of the first threshold. A tile shows the present, not
-/// the last value of the week.
+/// A panel without a value shows that in a neutral color; Grafana uses the color of the first threshold. A tile shows
+/// the current value, not the last one of the week.
 pub(super) fn unknown_is_not_fine(dashboard: &Dashboard) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for panel in dashboard.panels() {
@@ -29,7 +29,7 @@ pub(super) fn unknown_is_not_fine(dashboard: &Dashboard) -> Vec<(String, String)
             if is_tile && (target["instant"] != true || target["range"] != false) {
                 add("shows a past value as the present one");
             }
-            // `or vector(0)` makes a number of what is unknown.
+            // `or vector(0)` turns an unknown value into a number.
             if text(&target["expr"]).contains("vector(") {
                 add("makes a number of what is unknown");
             }
@@ -38,7 +38,7 @@ pub(super) fn unknown_is_not_fine(dashboard: &Dashboard) -> Vec<(String, String)
     found
 }
 
-/// The thresholds of single fields of a panel.
+/// The thresholds of a panel's field overrides.
 fn overriding_thresholds(panel: &Value) -> impl Iterator<Item = &Value> {
     list(&panel["fieldConfig"]["overrides"])
         .flat_map(|one| list(&one["properties"]))
@@ -46,7 +46,7 @@ fn overriding_thresholds(panel: &Value) -> impl Iterator<Item = &Value> {
         .map(|one| &one["value"])
 }
 
-/// Every link leads to the runbook at `base`, and to a heading that it has.
+/// Checks that every link leads to the runbook at `base` and to an existing heading.
 pub(super) fn links_lead_to_the_runbook(
     dashboard: &Dashboard,
     base: &str,

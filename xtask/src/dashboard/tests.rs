@@ -1,4 +1,4 @@
-//! Each fault is found in the shipped dashboard, changed in one place.
+//! Each fault is detected in a copy of the shipped dashboard with one change.
 
 use serde_json::{Value, json};
 

@@ -16,10 +16,10 @@ use crate::{tree, workspace};
 
 #[derive(clap::Args)]
 pub(crate) struct Opts {
-    /// Show every command with all that it prints, the files, and a copy in a second place
+    /// Show every command with its output, the files, and an offsite copy
     #[arg(long, short)]
     verbose: bool,
-    /// Leave the temporary directory and say where it is
+    /// Keep the temporary directory and print its path
     #[arg(long)]
     keep: bool,
 }
@@ -30,7 +30,7 @@ pub(crate) fn run(opts: &Opts) -> Result<()> {
         tempfile::Builder::new().prefix("qdrant-backup-demo-").tempdir().context("temporary directory")?;
     let outcome = show(directory.path(), opts.verbose);
     if opts.keep {
-        println!("\nleft for you to look at: {}", directory.keep().display());
+        println!("\nkept for inspection: {}", directory.keep().display());
     } else {
         let path = directory.path().to_owned();
         directory.close().context(path.display())?;
@@ -91,7 +91,7 @@ fn show(directory: &Path, verbose: bool) -> Result<()> {
     Ok(())
 }
 
-/// Flips one bit in the middle of the largest archive, and gives its name and the place.
+/// Flips one bit in the middle of the largest archive, and returns its name and the offset.
 fn damage(backups: &Path) -> Result<(String, u64)> {
     let mut largest: Option<(u64, PathBuf)> = None;
     for manifest in proof::manifests(backups)? {
@@ -114,10 +114,10 @@ fn damage(backups: &Path) -> Result<(String, u64)> {
     Ok((path.file_name().unwrap_or_default().to_string_lossy().into_owned(), at))
 }
 
-/// Copies what was backed up to another place, and lists it from there. Only where restic is installed.
+/// Copies the backups to an offsite place and lists the copies, if restic is installed.
 fn show_a_copy(stage: &Stage, directory: &Path) -> Result<()> {
     if Cmd::new("restic").arg("version").read().is_err() {
-        println!("\nrestic is not installed, so no copy in another place is shown (docs/offsite.md).");
+        println!("\nrestic is not installed, so no offsite copy is shown (docs/offsite.md).");
         return Ok(());
     }
     let [config, password] = ["backup.yaml", "restic-password"].map(|name| directory.join(name));
@@ -137,7 +137,7 @@ fn show_a_copy(stage: &Stage, directory: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The URL as it may be shown: what comes before `@` may be a password.
+/// The URL without credentials, because the part before `@` may contain a password.
 fn without_credentials(url: &str) -> String {
     match url.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.rsplit_once('@')?.1))) {
         Some((scheme, host)) => format!("{scheme}://…@{host}"),

@@ -1,5 +1,5 @@
-//! The proof of what the programs wrote, which uses none of their code: every archive is decompressed and hashed here, and held
-//! against its manifest.
+//! Verifies the programs' files without using the programs' code: every archive is decompressed and hashed here, and
+//! compared with its manifest.
 
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use crate::sh::{Context, Result};
 use crate::tree;
 
-/// Checks every backup in the directory, and says of each archive what it is.
+/// Checks every backup in the directory, and returns a description of each archive.
 pub(super) fn prove_all(backups: &Path) -> Result<Vec<String>> {
     let mut proven = Vec::new();
     for manifest in &manifests(backups)? {
@@ -21,7 +21,7 @@ pub(super) fn prove_all(backups: &Path) -> Result<Vec<String>> {
     if proven.is_empty() { Err(format!("there is no backup in {}", backups.display())) } else { Ok(proven) }
 }
 
-/// Every manifest of a collection's backup, in order.
+/// Every manifest of a backup, sorted.
 pub(super) fn manifests(backups: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let collections = backups.join("collections");
@@ -79,7 +79,7 @@ fn prove_archive(manifest: &Path, archive: &Value) -> Result<String> {
     ))
 }
 
-/// What a stream of bytes amounts to.
+/// Length and digest of a stream.
 #[derive(Clone, Debug, PartialEq)]
 struct Measured {
     size_bytes: u64,
@@ -127,7 +127,7 @@ mod tests {
         hex::encode(Sha256::digest(bytes))
     }
 
-    /// A directory with one backup, whose manifest is as `change` left it.
+    /// A directory with one backup whose manifest was changed by `change`.
     fn backup(change: impl FnOnce(&mut Value)) -> tempfile::TempDir {
         let directory = tempfile::tempdir().unwrap();
         let collection = directory.path().join("collections/docs");

@@ -1,4 +1,4 @@
-//! Where the demo takes place: the programs, one directory, one server, and how it is told.
+//! The environment of the demo: the programs, a directory, a server, and the output.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -8,24 +8,24 @@ use serde_json::Value;
 use crate::daemon::Daemon;
 use crate::sh::{Cmd, Context, Result};
 
-/// The programs and what they are called with.
+/// The programs and their environment.
 pub(super) struct Stage {
     bin_dir: PathBuf,
     backups: PathBuf,
     envs: [(&'static str, OsString); 3],
-    /// Variables of the caller's that would change the demo.
+    /// Variables of the caller that would change the demo.
     removed: &'static [&'static str],
     verbose: bool,
 }
 
-/// What a program said.
+/// Output of a program.
 pub(super) struct Said {
-    /// The last line of its log, without the time and the level.
+    /// The last log line without time and level.
     pub last: String,
 }
 
 impl Stage {
-    /// In `directory`, for the server at `url`.
+    /// A demo in `directory` for the server at `url`.
     pub(super) fn new(
         bin_dir: &Path,
         directory: &Path,
@@ -52,7 +52,7 @@ impl Stage {
         &self.backups
     }
 
-    /// Calls the runner, which must end with this exit code.
+    /// Runs the runner, which must exit with this code.
     pub(super) fn call(&self, arguments: &[&str], code: i32) -> Result<Said> {
         let shown = format!("qdrant-backup {}", arguments.join(" "));
         let command = Cmd::new(self.bin_dir.join("qdrant-backup")).args(arguments).quiet_envs(&self.envs);
@@ -82,12 +82,12 @@ impl Stage {
         Ok(Exporter(Daemon::start("qdrant-backup-exporter", command)?))
     }
 
-    /// One step in two lines: what was done, and what that proves.
+    /// Prints one step in two lines: what was done, and what it proves.
     pub(super) fn tell(&self, step: &str, done: &str, proves: &str) {
         println!("{step:<9} {done}\n{:<9} → {proves}", "");
     }
 
-    /// What only `--verbose` shows.
+    /// Prints text only with `--verbose`.
     pub(super) fn detail(&self, text: &str) {
         if self.verbose {
             println!("{text}");
@@ -99,7 +99,7 @@ impl Stage {
 pub(super) struct Exporter(Daemon);
 
 impl Exporter {
-    /// What it says of the backups, in its own words.
+    /// The exporter's answer about the backups.
     pub(super) fn verdict(&self) -> Result<String> {
         let status: Value =
             serde_json::from_str(&self.0.get("/api/v1/status")?).context("the exporter's status")?;

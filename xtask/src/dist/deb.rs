@@ -1,4 +1,4 @@
-//! The Debian package, made with dpkg's own programs.
+//! The Debian package, built with dpkg's own programs.
 
 use std::path::{Path, PathBuf};
 
@@ -8,11 +8,11 @@ use crate::{
     tools, tree, workspace,
 };
 
-/// Where the control files and the scripts of the package are.
+/// The directory of the package's control files and scripts.
 const CONTROL: &str = "deploy/deb";
 
 impl Stage {
-    /// Adds what only the package has, builds it, and returns its path.
+    /// Adds the files that only the package has, builds it, and returns its path.
     pub(crate) fn deb(&self, release: &Release, out: &Path) -> Result<PathBuf> {
         tools::debian("dpkg-dev", "/usr/bin/dpkg-shlibdeps")?;
         let version = release.debian_version();
@@ -47,7 +47,7 @@ impl Stage {
         Ok(path)
     }
 
-    /// The Debian packages of the libraries that the programs need, as `Depends` names them.
+    /// The Debian packages of the libraries that the programs need, in the format of `Depends`.
     fn libraries(&self) -> Result<String> {
         let directory = tempfile::tempdir().context("a temporary directory")?;
         let debian = directory.path().join("debian");
@@ -65,7 +65,7 @@ impl Stage {
         depends.map(str::to_owned).ok_or_else(|| format!("dpkg-shlibdeps said {printed:?}"))
     }
 
-    /// Everything in /etc: dpkg keeps what an administrator changed there.
+    /// All files in /etc: dpkg keeps an administrator's changes to them.
     fn conffiles(&self) -> Result<String> {
         let files = files::below(&self.path("etc"))?;
         Ok(files.iter().map(|file| format!("/etc/{}\n", file.display())).collect())
@@ -80,13 +80,13 @@ impl Stage {
     }
 }
 
-/// A file that the package is made from.
+/// A source file of the package.
 fn source(name: &str) -> Result<String> {
     let path = workspace::root().join(CONTROL).join(name);
     std::fs::read_to_string(&path).context(path.display())
 }
 
-/// Debian's own changelog, beside the project's.
+/// Debian's changelog, in addition to the project's.
 fn changelog(version: &str, release: &Release) -> Result<String> {
     let maintainer = source("control")?
         .lines()

@@ -1,4 +1,4 @@
-//! What is shipped and where it goes, in one list for the tarball and the package.
+//! The shipped files and their destinations, in one list for the tarball and the package.
 
 use std::path::{Path, PathBuf};
 
@@ -7,30 +7,30 @@ use crate::{
     workspace,
 };
 
-/// A file that is shipped.
+/// A shipped file.
 #[derive(Debug, PartialEq)]
 pub(super) struct Shipped {
     pub(super) source: PathBuf,
-    /// Below `/`.
+    /// The destination below `/`.
     pub(super) to: String,
     pub(super) mode: u32,
     pub(super) form: Form,
 }
 
-/// What becomes of a file on the way.
+/// How a file is changed.
 #[derive(Debug, PartialEq)]
 pub(super) enum Form {
-    /// Nothing.
+    /// Unchanged.
     Plain,
-    /// Compressed, as manual pages and changelogs are in Debian.
+    /// Compressed, as Debian requires for manual pages and changelogs.
     Gzip,
-    /// A program, without symbols.
+    /// A program, stripped of symbols.
     Program,
-    /// A document, with links to where things are installed.
+    /// A document, with links changed to the installed paths.
     Document,
 }
 
-/// Where everything of the repository goes: from, to, mode. A directory goes with all that is in it.
+/// The repository's files: source, destination, mode. A directory includes all its files.
 const FROM_REPOSITORY: &[(&str, &str, u32)] = &[
     ("deploy/etc/backup.yaml", "etc/qdrant-backup/backup.yaml", 0o640),
     ("deploy/etc/env", "etc/qdrant-backup/env", 0o640),
@@ -50,24 +50,24 @@ const FROM_REPOSITORY: &[(&str, &str, u32)] = &[
     ("SECURITY.md", "usr/share/doc/qdrant-backup/SECURITY.md", 0o644),
 ];
 
-/// The one document that Debian wants compressed and under another name.
+/// The only document that Debian wants compressed and under another name.
 const CHANGELOG: (&str, &str) = ("CHANGELOG.md", "usr/share/doc/qdrant-backup/changelog.gz");
 
-/// Where a file or directory of the repository is installed, below `/`.
+/// The destination below `/` of a file or directory of the repository.
 pub(super) fn place(file: &Path) -> Option<PathBuf> {
     let all = FROM_REPOSITORY.iter().map(|(from, to, _)| (*from, *to)).chain([CHANGELOG]);
     all.map(|(from, to)| (Path::new(from), Path::new(to))).find_map(|(from, to)| {
         if let Ok(rest) = file.strip_prefix(from) {
             return Some(if rest.as_os_str().is_empty() { to.to_owned() } else { to.join(rest) });
         }
-        // A directory that is not shipped as one, but whose files stay together.
+        // A directory that is not shipped as such, but whose files stay together.
         let rest = from.strip_prefix(file).ok()?;
         to.ends_with(rest)
             .then(|| to.components().take(to.components().count() - rest.components().count()).collect())
     })
 }
 
-/// The files that the build made.
+/// The generated files.
 pub(super) struct Built<'a> {
     /// The directory of the programs.
     pub(super) programs: &'a Path,
@@ -75,7 +75,7 @@ pub(super) struct Built<'a> {
     pub(super) manual: &'a Path,
 }
 
-/// Everything that is shipped, in order of where it goes.
+/// Every shipped file, sorted by destination.
 pub(super) fn list(built: &Built<'_>) -> Result<Vec<Shipped>> {
     let mut list = Vec::new();
     let mut add = |source: PathBuf, to: String, mode, form| list.push(Shipped { source, to, mode, form });
@@ -119,7 +119,7 @@ fn form(file: &Path) -> Form {
     if file.extension().is_some_and(|extension| extension == "md") { Form::Document } else { Form::Plain }
 }
 
-/// Every file below a directory, relative to it.
+/// Every file below a directory, as a relative path.
 pub(super) fn below(directory: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     let mut left = vec![PathBuf::new()];
@@ -136,7 +136,7 @@ pub(super) fn below(directory: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Writes a file of the build.
+/// Writes a generated file.
 #[expect(clippy::disallowed_methods, reason = "a file of the build, not a backup")]
 pub(super) fn write(path: &Path, contents: impl AsRef<[u8]>) -> Result<()> {
     std::fs::write(path, contents).context(path.display())
@@ -146,7 +146,7 @@ pub(super) fn write(path: &Path, contents: impl AsRef<[u8]>) -> Result<()> {
 pub(super) mod tests {
     use super::*;
 
-    /// As if the build had made a manual page, in the directory that is returned as well.
+    /// Fakes a build that has made a manual page, in the returned directory.
     pub(in crate::dist) fn listed() -> (tempfile::TempDir, Vec<Shipped>) {
         let built = tempfile::tempdir().unwrap();
         for directory in ["man", "completions/bash", "completions/zsh", "completions/fish"] {

@@ -1,4 +1,4 @@
-//! `cargo xtask dist`: what is shipped, in target/dist-out: a tarball, a Debian package and their digests.
+//! `cargo xtask dist`: builds the release files in target/dist-out: a tarball, a Debian package and their digests.
 
 mod deb;
 mod files;
@@ -20,7 +20,7 @@ pub(crate) use stage::Stage;
 
 #[derive(clap::Args)]
 pub(crate) struct Opts {
-    /// Build the programs with another profile of Cargo.toml, as `dev` or `release`, which takes less time
+    /// Build with another profile of Cargo.toml, such as `dev` or `release`, which is faster
     #[arg(long, default_value = "dist")]
     profile: String,
 }
@@ -38,7 +38,7 @@ pub(crate) fn run(opts: &Opts) -> Result<()> {
     digests(&out)
 }
 
-/// Writes SHA256SUMS, as `sha256sum --check` reads it, and says what there is.
+/// Writes SHA256SUMS in the format of `sha256sum --check`, and lists the files.
 fn digests(out: &Path) -> Result<()> {
     let mut names = Vec::new();
     for entry in std::fs::read_dir(out).context(out.display())? {

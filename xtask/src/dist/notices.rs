@@ -12,10 +12,10 @@ use crate::{
     workspace,
 };
 
-/// How the names of files with licences and notices begin.
+/// The prefixes of license and notice files.
 const NAMES: &[&str] = &["license", "licence", "copying", "copyright", "notice", "unlicense"];
 
-/// One text with all of them: each crate with its licence, then each text once, with the crates that have it.
+/// One text: a list of the crates with their licenses, then each license text once with the crates that use it.
 pub(super) fn text(target: &str) -> Result<String> {
     let mut found = Vec::new();
     for (name, manifest, licence) in crates(target)? {
@@ -28,7 +28,7 @@ pub(super) fn text(target: &str) -> Result<String> {
     Ok(together(&found))
 }
 
-/// Every crate of others that is linked: name and version, manifest, licence.
+/// Every linked third-party crate: name and version, manifest, license.
 fn crates(target: &str) -> Result<Vec<(String, PathBuf, String)>> {
     let tree = workspace::cargo()
         .args(["tree", "--locked", "--edges", "normal", "--prefix", "none", "--format", "{p}"])
@@ -58,13 +58,13 @@ fn crates(target: &str) -> Result<Vec<(String, PathBuf, String)>> {
     Ok(crates)
 }
 
-/// `serde 1.0.1` of `serde v1.0.1 (proc-macro)`.
+/// Returns `serde 1.0.1` for `serde v1.0.1 (proc-macro)`.
 fn name_and_version(line: &str) -> Option<String> {
     let mut words = line.split(' ');
     Some(format!("{} {}", words.next()?, words.next()?.strip_prefix('v')?))
 }
 
-/// The texts that a crate comes with.
+/// The license texts in a crate.
 fn texts(directory: &Path) -> Result<Vec<String>> {
     let mut texts = Vec::new();
     for entry in std::fs::read_dir(directory).context(directory.display())? {

@@ -1,4 +1,4 @@
-//! The documents as they are installed: their links lead to where the files are there, not to where the repository has them.
+//! The documents as installed: their links lead to installed files instead of files in the repository.
 
 use std::path::Path;
 
@@ -9,13 +9,14 @@ use crate::{
     workspace,
 };
 
-/// What the documents name and only the sources have: the words stay, and are no link.
+/// Link targets that exist only in the sources: the text stays, without a link.
 const ONLY_IN_THE_SOURCES: &[&str] = &["CONTRIBUTING.md", "dashboards/render/render.tsx"];
 
-/// The tarball moves this as a whole, and what is beside it not: a link that leaves it would lead nowhere there.
+/// The tarball moves this directory as a whole, without the files next to it, so a link that leaves it would be
+/// broken.
 const TOGETHER: &str = "usr/share";
 
-/// The text of a document as it is installed.
+/// The text of a document as installed.
 pub(super) fn installed(shipped: &Shipped) -> Result<String> {
     let text = std::fs::read_to_string(&shipped.source).context(shipped.source.display())?;
     let page = shipped.source.strip_prefix(workspace::root()).context(shipped.source.display())?;
@@ -30,7 +31,7 @@ pub(super) fn installed(shipped: &Shipped) -> Result<String> {
     })
 }
 
-/// The way from a page to a file.
+/// The relative path from a page to a file.
 fn way(page: &Path, file: &Path) -> String {
     let from: Vec<_> = page.parent().unwrap_or(Path::new("")).components().collect();
     let to: Vec<_> = file.components().collect();

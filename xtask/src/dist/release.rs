@@ -1,4 +1,4 @@
-//! What is released: version, time and platform.
+//! Version, time and platform of a release.
 
 use crate::{
     sh::{Cmd, Context, Result},
@@ -8,21 +8,21 @@ use crate::{
 /// A release, and the Debian revision of its package.
 #[derive(Clone)]
 pub(crate) struct Release {
-    /// As Cargo.toml has it.
+    /// The version in Cargo.toml.
     pub(crate) version: String,
-    /// How often this version was packaged, counted from 1.
+    /// The package revision of this version, counted from 1.
     pub(crate) revision: u32,
-    /// The time that every file is said to be of, in seconds since 1970, so that the same sources give the same bytes.
+    /// The timestamp of all files, in seconds since 1970, so that the same sources give the same bytes.
     pub(crate) epoch: u64,
-    /// As in `x86_64-unknown-linux-gnu`.
+    /// For example `x86_64-unknown-linux-gnu`.
     pub(crate) target: String,
 }
 
 impl Release {
-    /// The release that the work tree is.
+    /// The release of the work tree.
     ///
     /// # Errors
-    /// Outside of a git repository, unless `SOURCE_DATE_EPOCH` says of when the sources are.
+    /// Outside of a git repository, unless `SOURCE_DATE_EPOCH` is set.
     pub(crate) fn find() -> Result<Self> {
         let metadata = workspace::metadata()?;
         let package = metadata["packages"]
@@ -36,19 +36,19 @@ impl Release {
         Ok(Self { version, revision: 1, epoch: epoch()?, target })
     }
 
-    /// The version as Debian orders it: `1.0.0-rc.1` comes before `1.0.0`.
+    /// The version in Debian's order: `1.0.0-rc.1` comes before `1.0.0`.
     pub(crate) fn debian_version(&self) -> String {
         format!("{}-{}", self.version.replace('-', "~"), self.revision)
     }
 
-    /// The time of the release in some format of `date`.
+    /// The time of the release in a format of `date`.
     pub(crate) fn date(&self, format: &str) -> Result<String> {
         let date = Cmd::new("date").env("LC_ALL", "C").args(["-u", &format!("-d@{}", self.epoch), format]);
         Ok(date.read()?.trim().to_owned())
     }
 }
 
-/// When the last commit was made, or what `SOURCE_DATE_EPOCH` says.
+/// The time of the last commit, or `SOURCE_DATE_EPOCH`.
 fn epoch() -> Result<u64> {
     let text = match std::env::var("SOURCE_DATE_EPOCH") {
         Ok(text) => text,
@@ -56,7 +56,7 @@ fn epoch() -> Result<u64> {
             .cwd(workspace::root())
             .args(["log", "-1", "--format=%ct"])
             .read()
-            .context("of when are the sources? without git, SOURCE_DATE_EPOCH has to say")?,
+            .context("the date of the sources is unknown; without git, set SOURCE_DATE_EPOCH")?,
     };
     text.trim().parse().context(format!("SOURCE_DATE_EPOCH {:?}", text.trim()))
 }

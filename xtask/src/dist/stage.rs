@@ -1,4 +1,4 @@
-//! The tree of files that tarball and package are made of.
+//! The file tree from which the tarball and the package are made.
 
 use std::{
     fs::{self, Permissions},
@@ -19,15 +19,15 @@ use crate::{
     workspace,
 };
 
-/// Everything that is shipped, below a temporary directory as it will be below `/`.
+/// All shipped files in a temporary directory, with the same paths as below `/`.
 pub(crate) struct Stage {
     directory: tempfile::TempDir,
-    /// Whether what is packed is to be small rather than quickly packed.
+    /// Whether to optimize compression for size instead of speed.
     pub(super) small: bool,
 }
 
 impl Stage {
-    /// Builds the programs with a profile, and what belongs to them.
+    /// Builds the programs with a profile, and the generated files.
     pub(crate) fn build(profile: &str, release: &Release) -> Result<Self> {
         let programs = programs(profile)?;
         let manual = manual(release)?;
@@ -42,7 +42,7 @@ impl Stage {
         Ok(stage)
     }
 
-    /// Where a file is that goes below `/`.
+    /// The staged path of a file below `/`.
     pub(crate) fn path(&self, to: &str) -> PathBuf {
         self.directory.path().join(to)
     }
@@ -62,14 +62,14 @@ impl Stage {
         self.set_mode(&shipped.to, shipped.mode)
     }
 
-    /// Writes a file that is made here.
+    /// Writes a generated file.
     pub(crate) fn add_text(&self, to: &str, mode: u32, text: impl AsRef<[u8]>) -> Result<()> {
         self.make_directories(to)?;
         files::write(&self.path(to), text)?;
         self.set_mode(to, mode)
     }
 
-    /// Makes the directories above `to`, with the same mode whatever the umask is.
+    /// Creates the parent directories of `to` with a fixed mode, whatever the umask is.
     fn make_directories(&self, to: &str) -> Result<()> {
         let above: Vec<&Path> = Path::new(to).ancestors().skip(1).collect();
         for directory in above.iter().rev().map(|above| self.directory.path().join(above)) {
@@ -87,21 +87,21 @@ impl Stage {
         fs::set_permissions(&path, Permissions::from_mode(mode)).context(path.display())
     }
 
-    /// The directory itself.
+    /// The root of the tree.
     pub(super) fn root(&self) -> &Path {
         self.directory.path()
     }
 }
 
-/// Builds the programs and returns where they are.
+/// Builds the programs and returns their directory.
 fn programs(profile: &str) -> Result<PathBuf> {
     let build = workspace::cargo();
     if profile == "dev" {
-        // As everything else that is tested, so that nothing is built twice.
+        // With the same options as the tests, so that nothing is built twice.
         build.args(["build", "--workspace", "--bins", "--locked"]).run()?;
         return workspace::bin_dir("debug");
     }
-    // A release made from an archive of the sources has no repository to ask.
+    // A release built from a source archive has no git repository.
     let revision = Cmd::new("git").cwd(workspace::root()).args(["rev-parse", "HEAD"]).read();
     build
         .env("QDRANT_BACKUP_REVISION", revision.unwrap_or_default().trim())
@@ -122,7 +122,7 @@ fn manual(release: &Release) -> Result<tempfile::TempDir> {
     Ok(directory)
 }
 
-/// Compressed as well as possible, without a name and a time.
+/// Compresses as well as possible, without a name or time in the header.
 pub(super) fn gzip(text: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(text)?;

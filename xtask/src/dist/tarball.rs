@@ -1,4 +1,4 @@
-//! The tarball, for systems without dpkg: `bin`, `share` and `lib` can be unpacked into /usr/local.
+//! The tarball for systems without dpkg: `bin`, `share` and `lib` can be unpacked to /usr/local.
 
 use std::path::Path;
 

@@ -1,23 +1,23 @@
-//! The defenses, and the change to the source that takes each out.
+//! The defenses, and the source change that removes each.
 
 use crate::sh::Result;
 
-/// One of the things that keep backups from getting lost.
+/// A property of the program that prevents the loss of backups.
 pub(crate) struct Defense {
     pub name: &'static str,
     /// What the program does without it.
     pub claim: &'static str,
     pub file: &'static str,
-    /// Stands once in that file.
+    /// Occurs exactly once in that file.
     there: &'static str,
     instead: &'static str,
-    /// The program of tests, and which of them are to notice.
+    /// The test program and the tests that must fail.
     pub program: &'static str,
     pub tests: &'static [&'static str],
 }
 
 impl Defense {
-    /// The source without it.
+    /// The source without the defense.
     pub(super) fn remove(&self, source: &str) -> Result<String> {
         match source.matches(self.there).count() {
             1 => Ok(source.replacen(self.there, self.instead, 1)),

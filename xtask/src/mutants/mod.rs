@@ -1,7 +1,7 @@
-//! Whether the campaigns would notice a defense that is gone: each is taken out of the source, one at a time, and a test has
-//! to fail.
+//! Mutation tests of the defenses: each is removed from the source, one at a time, and a test must fail.
 //!
-//! The changed programs are built in a copy of the sources, under `target/mutants`, and the tests as they are run them.
+//! The modified programs are built from a copy of the sources in `target/mutants`. The tests are unchanged and run
+//! them.
 
 mod defenses;
 
@@ -17,7 +17,7 @@ use crate::workspace;
 
 #[derive(clap::Args)]
 pub(crate) struct Opts {
-    /// Only these (all without a name)
+    /// Only these [default: all]
     #[arg(value_name = "DEFENSE")]
     names: Vec<String>,
     /// List the defenses
@@ -40,14 +40,14 @@ pub(crate) fn run(opts: &Opts) -> Result<()> {
         |defense: &&Defense| opts.names.is_empty() || opts.names.iter().any(|name| name == defense.name);
     let wanted: Vec<&Defense> = DEFENSES.iter().filter(wanted).collect();
     let copy = Copy::make()?;
-    // Tests that fail anyway would seem to catch everything.
+    // Tests that fail anyway would seem to detect everything.
     let unchanged = copy.build()?;
     let groups: BTreeSet<(&str, &[&str])> =
         wanted.iter().map(|defense| (defense.program, defense.tests)).collect();
     for (program, tests) in groups {
         let failed = failed_tests(&unchanged, program, tests)?;
         if !failed.is_empty() {
-            return Err(format!("with every defense in its place, these tests fail: {}", failed.join(", ")));
+            return Err(format!("with all defenses in place, these tests fail: {}", failed.join(", ")));
         }
     }
     let mut lines = Vec::new();
@@ -60,7 +60,7 @@ pub(crate) fn run(opts: &Opts) -> Result<()> {
         let verdict = match failed {
             Ok(failed) if failed.is_empty() => Err("SURVIVED".to_owned()),
             Ok(failed) => Ok(format!("caught by {}", failed.join(", "))),
-            // The others are tried all the same.
+            // The other defenses are still tested.
             Err(error) => Err(format!("NOT TRIED: {error}")),
         };
         survived += usize::from(verdict.is_err());
@@ -72,14 +72,14 @@ pub(crate) fn run(opts: &Opts) -> Result<()> {
     if survived == 0 {
         Ok(())
     } else {
-        Err(format!("for {survived} defenses, no test has noticed that they are gone"))
+        Err(format!("no test has detected the removal of {survived} defenses"))
     }
 }
 
 /// The tests that fail with these programs.
 ///
 /// # Errors
-/// When they were not run to their end, so that nothing is known.
+/// When the tests did not run to the end, so that the result is unknown.
 fn failed_tests(programs: &Path, program: &str, tests: &[&str]) -> Result<Vec<String>> {
     let mut failed = Vec::new();
     let outcome = Cmd::new("timeout")
@@ -94,14 +94,14 @@ fn failed_tests(programs: &Path, program: &str, tests: &[&str]) -> Result<Vec<St
     if failed.is_empty() { outcome.map(|()| failed) } else { Ok(failed) }
 }
 
-/// A copy of the sources, and what is built of them.
+/// A copy of the sources with its build directory.
 struct Copy {
     tree: PathBuf,
     target: PathBuf,
 }
 
 impl Copy {
-    /// Brings the copy up to date. What has not changed is left alone, so that little is built again.
+    /// Updates the copy. Unchanged files are left alone to keep builds incremental.
     fn make() -> Result<Self> {
         let root = workspace::bin_dir("mutants")?;
         let copy = Self { tree: root.join("tree"), target: root.join("target") };
@@ -115,7 +115,7 @@ impl Copy {
         Ok(copy)
     }
 
-    /// Builds the programs without a defense. The file that is changed for it is then as it was.
+    /// Builds the programs without a defense, then restores the changed file.
     fn build_without(&self, defense: &Defense) -> Result<PathBuf> {
         let path = self.tree.join(defense.file);
         let original = read(&path)?;

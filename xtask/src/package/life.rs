@@ -1,4 +1,4 @@
-//! What an administrator does with the installed package, from the first backup to the removal.
+//! What an administrator does with the installed package, from setup to removal.
 
 use std::{
     io::{Read, Write},
@@ -23,14 +23,15 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const YAML: &str = "/etc/qdrant-backup/backup.yaml";
 const CRON: &str = "/etc/cron.d/qdrant-backup";
 
-/// Sets the package up, backs up by timer and by cron, watches, upgrades, goes back, and removes; returns the backups.
+/// Sets the package up, backs up by timer and by cron, monitors, upgrades, downgrades and removes. Returns the
+/// backups.
 pub(super) fn use_upgrade_and_remove(root: &Root, packages: &Packages) -> Result<String> {
     let runner = Service::read(root, "qdrant-backup.service")?;
     expect_exit(root, runner.command(root)?, 78, "a backup before anything is configured")?;
 
     let stand_in = Serving::stand_in(&workspace::bin_dir("debug")?, &[])?;
     root.edit("/etc/default/qdrant-backup-exporter", "ARGS=\"\"", "ARGS=--web.listen-address=127.0.0.1:0")?;
-    // Its trial needs /proc, which only a root that may mount could have. The first backup follows anyway.
+    // The trial backup needs /proc, which requires a mount. The first backup follows anyway.
     let setup = format!("qdrant-backup setup --yes --no-trial --url {}", stand_in.url());
     root.sh(&format!("install -d /opt/qdrant; {setup}; systemctl enable qdrant-backup.timer"))?;
     expect_exit(root, runner.command(root)?, 0, "the timer's backup")?;
@@ -54,17 +55,17 @@ pub(super) fn use_upgrade_and_remove(root: &Root, packages: &Packages) -> Result
     check_backups_are(root, &kept)?;
     let stays = [YAML, "/etc/qdrant-backup/env", CRON, "/var/lib/qdrant-backup/status.json"];
     if let Some(path) = stays.iter().find(|path| !root.path(path).exists()) {
-        return Err(format!("the removal took {path} along"));
+        return Err(format!("the removal deleted {path}"));
     }
     if root.path("/usr/bin/qdrant-backup").exists() {
         return Err("the removal left the program".to_owned());
     }
-    // Its entry would remain, and cron would send a mail every night.
+    // Its cron entry would remain, and cron would send a mail every night.
     cron(root)?;
     Ok(kept)
 }
 
-/// What configuration an upgrade keeps and what it brings.
+/// Checks which configuration files an upgrade keeps and which it replaces.
 fn check_upgraded(root: &Root) -> Result<()> {
     let version = root.sh("dpkg-query --show --showformat='${Version}' qdrant-backup")?;
     if !version.ends_with("-2") {
@@ -77,7 +78,7 @@ fn check_upgraded(root: &Root) -> Result<()> {
         );
     }
     if !root.text("/etc/qdrant-backup/env")?.contains(NEWS) {
-        return Err("the upgrade did not bring the new env, which nobody had changed".to_owned());
+        return Err("the upgrade did not bring the new env, although it was unchanged".to_owned());
     }
     if root.path(TIMER_IS_ON).symlink_metadata().is_err() {
         return Err("the upgrade switched the timer off".to_owned());
@@ -85,7 +86,7 @@ fn check_upgraded(root: &Root) -> Result<()> {
     root.sh("setpriv --reuid=qdrant-backup --regid=qdrant-backup --init-groups qdrant-backup list").map(drop)
 }
 
-/// Runs the cron job as cron does; it has to say nothing.
+/// Runs the cron job like cron. It must print nothing.
 fn cron(root: &Root) -> Result<()> {
     let crontab = root.text(CRON)?;
     let line = crontab.lines().last().and_then(|line| line.strip_prefix('#'));
@@ -105,32 +106,32 @@ fn cron(root: &Root) -> Result<()> {
     if said.is_empty() { Ok(()) } else { Err(format!("the cron job would be mailed: {said}")) }
 }
 
-/// Runs a command and returns what it printed; another exit code is an error.
+/// Runs a command and returns its output. Any other exit code is an error.
 fn expect_exit(root: &Root, command: Cmd, code: i32, what: &str) -> Result<String> {
     let output = root.output(command)?;
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said).into_owned();
     if output.status.code() == Some(code) {
-        println!("{what}: exit code {code}, as it should be");
+        println!("{what}: exit code {code}, as expected");
         return Ok(said);
     }
     Err(format!("{what} ended with {} instead of exit code {code}: {said}", output.status))
 }
 
-/// Every file of the backups: digest, mode, owner by number.
+/// Every file of the backups: digest, mode, and numeric owner.
 fn backups(root: &Root) -> Result<String> {
     let found = root.sh("cd /opt/qdrant/backups; find . -type f -exec sha256sum {} + | sort -k 2
         find . -printf '%p %m %U:%G\\n' | sort")?;
     if found.contains(".manifest.json") { Ok(found) } else { Err(format!("there is no backup: {found}")) }
 }
 
-/// Whether the backups are what they were.
+/// Checks that the backups are unchanged.
 pub(super) fn check_backups_are(root: &Root, kept: &str) -> Result<()> {
     let now = backups(root)?;
     if now == kept { Ok(()) } else { Err(format!("the backups were {kept} and are {now}")) }
 }
 
-/// The exporter as its unit starts it sees the backup, and none of what is secret.
+/// Checks that the exporter, started as in its unit, sees the backup but cannot read any secrets.
 fn scrape(root: &Root) -> Result<()> {
     let service = Service::read(root, "qdrant-backup-exporter.service")?;
     let exporter = Exporter::start(service.command(root)?)?;
@@ -189,7 +190,7 @@ impl Exporter {
 
 impl Drop for Exporter {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The process may have ended already.
         drop(self.child.kill());
         drop(self.child.wait());
     }

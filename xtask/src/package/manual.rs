@@ -1,9 +1,9 @@
-//! The installed manual pages and completions, in the programs that read them.
+//! The installed manual pages and completions, tested in the programs that read them.
 
 use super::root::Root;
 use crate::sh::Result;
 
-/// Says that each shell completes the first letters of a command. The completions are found as the shell finds them.
+/// The completions that each shell offers for the start of a command. The shell finds the files by itself.
 const SHELLS: &[(&str, &str)] = &[
     (
         "bash",
@@ -22,7 +22,7 @@ const SHELLS: &[(&str, &str)] = &[
     ("fish", "complete -C 'qdrant-backup rest'"),
 ];
 
-/// Every page is found and read without a warning, and every shell completes.
+/// Checks that every page is found and rendered without a warning, and that every shell completes.
 pub(super) fn check(root: &Root) -> Result<()> {
     let pages = root.sh("cd /usr/share/man; basename -a man?/qdrant-backup* | sed 's/\\.[0-9]\\.gz$//'")?;
     for page in pages.lines() {

@@ -1,4 +1,5 @@
-//! A step of `cargo xtask test`: the Debian package on a clean Debian, from nothing and back to nothing.
+//! A step of `cargo xtask test`: the complete life of the Debian package on a clean Debian, from installation to
+//! purge.
 
 mod life;
 mod manual;
@@ -15,10 +16,10 @@ use crate::{
 use packages::build;
 use root::Root;
 
-/// What lintian calls an error or a warning fails; what is not one here is in deploy/deb/lintian-overrides, with the reason.
+/// Errors and warnings of lintian fail the step. Exceptions are in deploy/deb/lintian-overrides, with reasons.
 const FAIL_ON: &str = "--fail-on=error,warning";
 
-/// Builds the package, and has it judged, installed, used, upgraded and purged.
+/// Builds, checks, installs, uses, upgrades and purges the package.
 pub(crate) fn check() -> Result<()> {
     if Cmd::new("id").arg("-u").read()?.trim() != "0" {
         return Err("this installs a package into a Debian of its own (chroot), which only root can do; \
@@ -28,7 +29,7 @@ pub(crate) fn check() -> Result<()> {
     tools::debian("lintian", "/usr/bin/lintian")?;
     let out = tempfile::tempdir().context("a temporary directory")?;
     let packages = build(out.path())?;
-    // It warns about the user that it runs as.
+    // lintian warns if it runs as root.
     Cmd::new("lintian").args([FAIL_ON, "--allow-root"]).arg(&packages.first).run()?;
 
     let root = Root::make()?;
@@ -41,6 +42,6 @@ pub(crate) fn check() -> Result<()> {
     root.dpkg(&["--purge", "qdrant-backup"])?;
     places::check_gone(&root, &before)?;
     life::check_backups_are(&root, &kept)?;
-    println!("installed, used, upgraded, taken back, removed and purged; the backups are still there");
+    println!("installed, used, upgraded, downgraded, removed and purged; the backups still exist");
     Ok(())
 }

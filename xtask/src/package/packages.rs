@@ -1,4 +1,4 @@
-//! The packages that are tried.
+//! The packages under test.
 
 use std::path::{Path, PathBuf};
 
@@ -10,11 +10,11 @@ use crate::{
 /// Two versions of the package.
 pub(super) struct Packages {
     pub(super) first: PathBuf,
-    /// A later one, which has other configuration files.
+    /// A later version with different configuration files.
     pub(super) second: PathBuf,
 }
 
-/// The line that the second version adds to its configuration files.
+/// The line that the later version adds to its configuration files.
 pub(super) const NEWS: &str = "# News of the second version.";
 
 pub(super) fn build(out: &Path) -> Result<Packages> {

@@ -1,4 +1,4 @@
-//! What an installed package has put where, and that a purged one has left nothing.
+//! The files that the installed package creates, and that a purge leaves nothing.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,7 +8,7 @@ use std::{
 use super::root::Root;
 use crate::{links, sh::Result};
 
-/// Where the documents are.
+/// The directory of the documents.
 const DOCUMENTS: &str = "/usr/share/doc/qdrant-backup";
 
 /// Path, mode, owner and group.
@@ -34,11 +34,11 @@ const INSTALLED: &[(&str, &str, &str)] = &[
     ("/usr/share/doc/qdrant-backup/copyright", "644", "root:root"),
 ];
 
-/// The link that has the timer start with the machine.
+/// The link that enables the timer.
 pub(super) const TIMER_IS_ON: &str = "/etc/systemd/system/timers.target.wants/qdrant-backup.timer";
 const EXPORTER_IS_ON: &str = "/etc/systemd/system/multi-user.target.wants/qdrant-backup-exporter.service";
 
-/// Files, modes, owners, versions; and that nothing will back up before somebody says so.
+/// Checks files, modes, owners and versions, and that no backup runs before it is configured.
 pub(super) fn check_installed(root: &Root) -> Result<()> {
     check_owners(root)?;
     check_links(root)?;
@@ -59,7 +59,7 @@ pub(super) fn check_installed(root: &Root) -> Result<()> {
     }
 }
 
-/// Whether every link of the installed documents leads to something that is there.
+/// Checks that every link in the installed documents leads to an existing file.
 fn check_links(root: &Root) -> Result<()> {
     let mut pages = BTreeMap::new();
     for path in root.sh(&format!("find {DOCUMENTS} -name '*.md'"))?.lines() {
@@ -69,11 +69,11 @@ fn check_links(root: &Root) -> Result<()> {
     if pages.is_empty() || !broken.is_empty() {
         return Err(format!("{} installed documents, with these broken links: {broken:?}", pages.len()));
     }
-    println!("{} installed documents, and every link leads to something that is installed", pages.len());
+    println!("{} installed documents; every link leads to an installed file", pages.len());
     Ok(())
 }
 
-/// Whether every path has its mode and owner.
+/// Checks the mode and owner of every path.
 pub(super) fn check_owners(root: &Root) -> Result<()> {
     for (path, mode, owner) in INSTALLED {
         let found = root.sh(&format!("stat -c '%a %U:%G' {path}"))?;
@@ -84,14 +84,14 @@ pub(super) fn check_owners(root: &Root) -> Result<()> {
     Ok(())
 }
 
-/// Everything that a purge has to leave as it was: every path that a restart does not clear, and who has an account.
+/// The state that a purge must restore: every path that survives a reboot, and the accounts.
 pub(super) fn listing(root: &Root) -> Result<BTreeSet<String>> {
     let listed = root.sh("find / -xdev \\( -path /dev -o -path /proc -o -path /run -o -path /sys -o -path /tmp \\) -prune -o -print
         sed 's/^/account /' /etc/passwd /etc/group")?;
     Ok(listed.lines().map(str::to_owned).collect())
 }
 
-/// What dpkg, adduser and man keep for themselves, and the backups.
+/// Files that dpkg, adduser and man keep for themselves, and the backups.
 fn may_stay(path: &str) -> bool {
     const OTHERS: &[&str] = &["/var/lib/dpkg/", "/var/log/", "/var/cache/man/", "/etc/.pwd.lock"];
     let copy_of_accounts = ["/etc/passwd-", "/etc/group-", "/etc/shadow-", "/etc/gshadow-"].contains(&path);
@@ -100,7 +100,7 @@ fn may_stay(path: &str) -> bool {
         || path.starts_with("/opt/qdrant")
 }
 
-/// Whether nothing is left, and nothing is missing, but the backups.
+/// Checks that nothing is left and nothing is missing, except for the backups.
 pub(super) fn check_gone(root: &Root, before: &BTreeSet<String>) -> Result<()> {
     let after = listing(root)?;
     let left: Vec<&String> = after.difference(before).filter(|path| !may_stay(path)).collect();
@@ -108,5 +108,5 @@ pub(super) fn check_gone(root: &Root, before: &BTreeSet<String>) -> Result<()> {
     if left.is_empty() && lost.is_empty() {
         return Ok(());
     }
-    Err(format!("after the purge these are left: {left:?}, and these are gone: {lost:?}"))
+    Err(format!("after the purge these files remain: {left:?}, and these are missing: {lost:?}"))
 }

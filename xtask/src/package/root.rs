@@ -1,4 +1,4 @@
-//! A clean Debian in a directory, with dpkg, adduser, systemd's tools and three shells, but nothing that runs.
+//! A minimal Debian in a directory, with dpkg, adduser, systemd's tools and three shells, but no running services.
 
 use std::{
     fs,
@@ -11,16 +11,16 @@ use crate::{
     tools, workspace,
 };
 
-/// What is installed besides Debian's essential packages.
+/// Packages to install in addition to the essential ones.
 const PACKAGES: &str = "adduser,bash-completion,fish,man-db,systemd,zsh";
 
-/// A Debian root, removed when it is dropped.
+/// A Debian root directory, removed when it is dropped.
 pub(super) struct Root {
     directory: tempfile::TempDir,
 }
 
 impl Root {
-    /// Unpacks a fresh one. It is downloaded once, which takes a minute or two, and kept in target/.
+    /// Unpacks a new root. It is downloaded once, which takes a minute or two, and cached in target/.
     pub(super) fn make() -> Result<Self> {
         let release = release()?;
         let kept = workspace::bin_dir("package")?;
@@ -39,17 +39,17 @@ impl Root {
         Ok(Self { directory })
     }
 
-    /// Where a path of the root is outside of it.
+    /// The path outside the root of a path inside.
     pub(super) fn path(&self, absolute: &str) -> PathBuf {
         self.directory.path().join(absolute.trim_start_matches('/'))
     }
 
-    /// A file of the root.
+    /// Reads a file of the root.
     pub(super) fn text(&self, absolute: &str) -> Result<String> {
         fs::read_to_string(self.path(absolute)).context(absolute)
     }
 
-    /// Replaces `from` in a file of the root, as an administrator edits it: owner and mode stay.
+    /// Replaces `from` in a file of the root, as an administrator would. Owner and mode stay.
     pub(super) fn edit(&self, absolute: &str, from: &str, to: &str) -> Result<()> {
         let text = self.text(absolute)?;
         if !text.contains(from) {
@@ -59,7 +59,7 @@ impl Root {
         fs::write(self.path(absolute), text.replace(from, to)).context(absolute)
     }
 
-    /// A program in the root, with nothing of this process's environment.
+    /// A program in the root, without this process's environment.
     pub(super) fn cmd(&self, program: &str) -> Cmd {
         Cmd::new("chroot").arg(self.directory.path()).args([
             "/usr/bin/env",
@@ -72,7 +72,8 @@ impl Root {
         ])
     }
 
-    /// Runs a shell script in the root and returns what it printed; anything but exit code 0 is an error with all of it.
+    /// Runs a shell script in the root and returns its output. Any exit code other than 0 is an error with the
+    /// complete output.
     pub(super) fn sh(&self, script: &str) -> Result<String> {
         let output = self.output(self.cmd("sh").args(["-ec", script]))?;
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -83,12 +84,13 @@ impl Root {
         Err(format!("in the Debian root, `{script}` failed with {}: {said}{complaint}", output.status))
     }
 
-    /// What a command printed, and how it ended.
+    /// Output and exit status of a command.
     pub(super) fn output(&self, command: Cmd) -> Result<Output> {
         command.into_command().stdin(Stdio::null()).output().context("cannot run chroot")
     }
 
-    /// Installs a package from outside of the root, as `apt-get` does without a person: changed configuration stays.
+    /// Installs a package file from outside the root like a noninteractive `apt-get`: changed configuration files
+    /// stay.
     pub(super) fn install(&self, package: &Path) -> Result<()> {
         let inside = self.path("/package.deb");
         fs::copy(package, &inside).context(package.display())?;
@@ -101,7 +103,7 @@ impl Root {
     }
 }
 
-/// The release of Debian that the programs are built on, as in `bookworm`.
+/// The Debian release that the programs are built on, for example `bookworm`.
 fn release() -> Result<String> {
     let os = fs::read_to_string("/etc/os-release").context("/etc/os-release")?;
     let release = os.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME="));
@@ -112,7 +114,7 @@ fn download(release: &str, tar: &Path) -> Result<()> {
     tools::debian("mmdebstrap", "/usr/bin/mmdebstrap")?;
     let directory = tar.parent().unwrap_or(tar);
     fs::create_dir_all(directory).context(directory.display())?;
-    // Complete or not at all, because an incomplete one would be used forever.
+    // Renamed when complete, because an incomplete file would be used forever.
     let partial = directory.join(format!("partial-{}.tar", std::process::id()));
     Cmd::new("mmdebstrap")
         .args(["--quiet", "--variant=essential", &format!("--include={PACKAGES}"), release])

@@ -1,14 +1,14 @@
-//! The installed systemd units: what systemd says of them, and their commands run as systemd would, without it.
+//! The installed systemd units: the checks of systemd, and their commands run without systemd.
 
 use super::root::Root;
 use crate::sh::{Cmd, Result};
 
 const UNITS: &str = "/lib/systemd/system";
 
-/// The worst that `systemd-analyze security` may say, in tenths: 20 is 2.0.
+/// Maximum exposure level of `systemd-analyze security` in tenths: 20 is 2.0.
 const EXPOSURE: &str = "--threshold=20";
 
-/// Units are without a mistake, and services as confined as their work permits.
+/// Checks that units are valid and services are well confined.
 pub(super) fn check_units(root: &Root) -> Result<()> {
     for unit in ["qdrant-backup.service", "qdrant-backup.timer", "qdrant-backup-exporter.service"] {
         let output = root.output(root.cmd("systemd-analyze").args(["verify", &format!("{UNITS}/{unit}")]))?;
@@ -25,7 +25,7 @@ pub(super) fn check_units(root: &Root) -> Result<()> {
     Ok(())
 }
 
-/// A service as its installed unit has it.
+/// A service as defined in its installed unit.
 pub(super) struct Service {
     unit: String,
     text: String,
@@ -45,7 +45,7 @@ impl Service {
         self.all(key).last().ok_or_else(|| format!("{} has no {key}=", self.unit))
     }
 
-    /// The command of `ExecStart=`, with the unit's user, groups, variables and umask, and no privileges.
+    /// The command of `ExecStart=` with the unit's user, groups, variables and umask, without privileges.
     pub(super) fn command(&self, root: &Root) -> Result<Cmd> {
         let files: String =
             self.all("EnvironmentFile").map(|file| format!(". {}; ", file.trim_start_matches('-'))).collect();

@@ -1,4 +1,4 @@
-//! The rules: each looks at one side of what was seen and adds what it finds.
+//! The rules: each checks one aspect of the observation and adds findings.
 
 use std::fmt;
 
@@ -14,10 +14,10 @@ use super::super::words;
 use super::finding::{Finding, Kind, Severity};
 use crate::observe::Observation;
 
-/// A run that gives no sign of life for so long has stalled or died.
+/// A run without a heartbeat for this long has stalled or died.
 const SILENCE: TimeDelta = TimeDelta::minutes(10);
 
-/// Who judges: the time, and what was found so far.
+/// The time, and the findings so far.
 pub(super) struct Judge {
     pub(super) now: DateTime<Utc>,
     pub(super) findings: Vec<Finding>,
@@ -29,7 +29,7 @@ impl Judge {
         self.findings.push(Finding { kind, severity, text: text.into(), document });
     }
 
-    /// As [`Judge::find`], about collections, if there are any. Their names end the text.
+    /// Like [`Judge::find`], about collections, if there are any. Their names are added to the text.
     fn find_of(
         &mut self,
         severity: Severity,
@@ -60,14 +60,14 @@ impl Judge {
             let text = format!("The runner's status has a problem: {problem}");
             self.find(Severity::Unknown, Kind::StatusUnreadable, text);
         } else if status.value.is_none() && observation.directory.value.is_none() {
-            // Where nothing can be seen, nothing can be said of what was never done.
+            // If nothing is visible, it is unknown whether a run ever happened.
         } else if !status.value.as_deref().is_some_and(|status| {
             status.operations.get(&Operation::Backup).is_some_and(|backup| backup.last_attempt_at.is_some())
                 || status.current_run.as_ref().is_some_and(|run| run.operation == Operation::Backup)
         }) {
             self.find(Severity::Critical, Kind::NeverRan, "There is no trace of any backup run");
         }
-        // The status file's own problem was said above.
+        // The status file's own problem was already reported above.
         let others: Vec<_> = observation
             .problems
             .iter()
@@ -91,7 +91,7 @@ impl Judge {
         if expected.is_empty() && observation.directory.value.is_some() {
             self.find(Severity::Unknown, Kind::NoCollection, "No collection is known");
         }
-        // What could not be read says nothing about what is there.
+        // Unreadable files may be backups, so nothing counts as missing.
         if observation.directory.success() {
             self.missing(&expected);
         }
@@ -221,11 +221,11 @@ impl Judge {
         }
     }
 
-    /// A start that was refused leaves no other trace, so it is looked for also where nothing ever ran.
+    /// A refused start leaves no other trace, so it is also reported if nothing ever ran.
     pub(super) fn refused(&mut self, observation: &Observation, status: Option<&Status>) {
         let Some(refused) = &observation.last_refused else { return };
         let backup = status.and_then(|status| status.operations.get(&Operation::Backup));
-        // Whatever became of a backup that has begun since, the start was not refused.
+        // A backup that started later was not refused, whatever its outcome.
         let begun = backup.and_then(|backup| backup.last_attempt_at);
         if begun.is_none_or(|begun| begun < refused.refused_at) {
             let text = format!(
@@ -244,7 +244,7 @@ impl Judge {
             return;
         };
         let failed: Vec<_> = if *operation == Operation::Backup {
-            // What failed in an earlier run says nothing about this one.
+            // Failures of earlier runs do not count for this one.
             let earlier = |of: &CollectionStatus| {
                 of.last_attempt_at.zip(history.last_attempt_at).is_some_and(|(its, last)| its < last)
             };
@@ -267,11 +267,11 @@ impl Judge {
             (None, None) => format!(" ({})", shortened(&kinds.join(", "), 200)),
         };
         let text = format!("The last run ({operation}) ended as {outcome}{why}");
-        // An emptied server, or another one: the next backups are not of the same data.
+        // The server is empty or another one: later backups contain other data.
         let source_changed =
             history.failure.as_ref().is_some_and(|failure| failure.kind == FailureKind::SourceChanged);
         let severity = if *operation == Operation::Restore {
-            // A restore that somebody tried by hand says nothing about the backups.
+            // A failed manual restore does not mean that the backups are bad.
             Severity::Notice
         } else if *operation == Operation::Backup && (history.last_success_at.is_none() || source_changed) {
             Severity::Critical
@@ -293,7 +293,7 @@ impl Judge {
         }
     }
 
-    /// Damage that stands, and collections of which a place has no recent copy.
+    /// Unresolved damage, and collections without a recent copy in a place.
     pub(super) fn copies(&mut self, status: &Status, collections: &[CollectionReport]) {
         for (name, place) in status.offsite.iter().filter(|(_, place)| place.is_damaged()) {
             let problem = place.check_problem.as_deref().unwrap_or("see the log");
@@ -352,7 +352,7 @@ impl Judge {
     }
 }
 
-/// Those of which it is so.
+/// The collections for which `is` returns true.
 fn those<'a>(
     collections: &[&'a CollectionReport],
     is: impl Fn(&CollectionReport) -> bool,
@@ -360,7 +360,7 @@ fn those<'a>(
     collections.iter().copied().filter(|collection| is(collection)).collect()
 }
 
-/// How bad bad backups are: less so where each collection has a newer good one.
+/// The severity of bad backups: lower if each collection has a newer good one.
 fn severity(collections: &[&CollectionReport]) -> Severity {
     let has_newer_good = |collection: &&CollectionReport| {
         let bad =
@@ -371,14 +371,14 @@ fn severity(collections: &[&CollectionReport]) -> Severity {
     if collections.iter().all(has_newer_good) { Severity::Warning } else { Severity::Critical }
 }
 
-/// The headline when there is nothing to complain of.
+/// The headline if there are no findings.
 pub(super) fn summary(collections: &[CollectionReport], now: DateTime<Utc>) -> String {
     let expected: Vec<_> =
         collections.iter().filter(|collection| collection.on_server != Some(false)).collect();
     format!("{}, verified", summary_of(&expected, now))
 }
 
-/// How old the backups of these collections are, all together.
+/// The age of the backups of these collections in words.
 fn summary_of(expected: &[&CollectionReport], now: DateTime<Utc>) -> String {
     let ago = oldest(expected).map(|oldest| words::ago(oldest.started_at, now)).unwrap_or_default();
     match expected {
@@ -387,7 +387,7 @@ fn summary_of(expected: &[&CollectionReport], now: DateTime<Utc>) -> String {
     }
 }
 
-/// The oldest among the newest backups.
+/// The oldest of the newest backups.
 fn oldest<'a>(collections: &[&'a CollectionReport]) -> Option<&'a BackupReport> {
     collections
         .iter()

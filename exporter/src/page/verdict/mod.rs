@@ -1,7 +1,8 @@
-//! The judgement: is it well, and if not, what is wrong. A pure function of what was seen and of the time.
+//! The verdict: whether the backups are well, and if not, what is wrong. A pure function of the observation and the
+//! time.
 //!
-//! Every rule adds a finding; the worst one is the headline. There is no finding only when everything that has to be
-//! known is known and is as it should be.
+//! Every rule can add findings; the worst one is the headline. There are no findings only if everything that must be
+//! known is known and good.
 
 mod finding;
 mod judge;
@@ -14,7 +15,7 @@ use self::judge::{Judge, summary};
 use super::parts::CollectionReport;
 use crate::observe::Observation;
 
-/// Judges.
+/// Computes the verdict.
 pub(super) fn verdict(
     observation: &Observation,
     collections: &[CollectionReport],

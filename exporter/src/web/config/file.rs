@@ -1,4 +1,4 @@
-//! The file as a whole: from its text to a [`WebConfig`], or to everything that is wrong with it.
+//! The whole file: parses its text to a [`WebConfig`] or to all of its problems.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,13 +10,13 @@ use qdrant_backup_shared::config_file::{Problem, closest};
 
 use crate::stop::Stop;
 
-/// What the file says. Without a file it is the default.
+/// The contents of the file. Without a file, the default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WebConfig {
     /// TLS; without it, plain HTTP.
     pub tls: Option<TlsSection>,
     pub headers: Vec<(HeaderName, HeaderValue)>,
-    /// Users who may log in. If there are none, everybody is admitted.
+    /// Users who may log in. If there are none, no login is needed.
     pub users: BTreeMap<String, PasswordHash>,
 }
 
@@ -26,7 +26,7 @@ pub struct TlsSection {
     /// The server's certificate and the intermediate certificates.
     pub cert_file: PathBuf,
     pub key_file: PathBuf,
-    /// The authorities of clients' certificates. Without it, clients are not asked for a certificate.
+    /// The authorities for client certificates. Without it, clients are not asked for a certificate.
     pub client_ca_file: Option<PathBuf>,
     /// Whether a client without a certificate is refused.
     pub client_must: bool,
@@ -34,17 +34,17 @@ pub struct TlsSection {
     pub versions: [bool; 2],
 }
 
-/// A password as bcrypt hashed it.
+/// A bcrypt hash of a password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PasswordHash(String);
 
 impl PasswordHash {
-    /// The hash, for comparing; not for printing.
+    /// The hash for comparisons. Never print it.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// The work factor: each step doubles the work.
+    /// The bcrypt cost: each step doubles the work.
     pub fn cost(&self) -> u32 {
         self.0.get(4..6).and_then(|digits| digits.parse().ok()).unwrap_or(0)
     }
@@ -106,7 +106,7 @@ const KNOWN_HEADERS: &[(&str, &[&str])] = &[
 ];
 
 impl WebConfig {
-    /// What this configuration asks of clients and `next` does not, if there is something.
+    /// A requirement for clients that `next` does not have any more, if any.
     pub(in crate::web) fn opened_by(&self, next: &Self) -> Option<&'static str> {
         if !self.users.is_empty() && next.users.is_empty() {
             return Some("basic_auth_users has no user any more");
@@ -150,14 +150,14 @@ impl WebConfig {
     }
 }
 
-/// What was read so far, and everything that is wrong with it.
+/// The values read so far, and all problems.
 struct Reader<'f> {
     file: &'f Path,
     problems: Vec<Problem>,
     config: WebConfig,
     /// The line of the TLS section, if it has a key.
     tls: Option<usize>,
-    /// The files of the TLS section, by their keys.
+    /// The files of the TLS section, by key.
     files: BTreeMap<String, PathBuf>,
     client: Result<Option<bool>, String>,
     /// The oldest and the newest version of TLS.
@@ -170,7 +170,7 @@ impl Reader<'_> {
         self.problems.push(Problem { file, line: Some(line), key, message: message.to_owned() });
     }
 
-    /// Reads a section. One without a value is empty, so that all of its keys may be commented out.
+    /// Reads a section. A missing value is an empty section, so that all of its keys can be commented out.
     fn section(&mut self, name: &str, line: usize, node: &Node) {
         let Value::Mapping(entries) = &node.value else {
             if !is_nothing(node) {
@@ -219,7 +219,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Takes the text of a key of the section `name`.
+    /// Returns the text of a key of the section `name`.
     fn text(&mut self, name: &str, key: &str, text: &str) -> Result<(), String> {
         match (name, key, text) {
             (USERS, _, _) if key.is_empty() || key.contains(':') => {
@@ -270,7 +270,7 @@ impl Reader<'_> {
     }
 }
 
-/// Whether clients must show a certificate, if they are asked for one.
+/// Whether clients must present a certificate. None if they are not asked for one.
 fn client_auth(text: &str) -> Result<Option<bool>, String> {
     match text {
         "NoClientCert" => Ok(None),
@@ -309,7 +309,7 @@ fn header(name: &str, text: &str) -> Result<(HeaderName, HeaderValue), String> {
     Ok((name, value))
 }
 
-/// Whether a value says nothing, or is reported already.
+/// Whether a value is empty or was already reported.
 fn is_nothing(node: &Node) -> bool {
     match &node.value {
         Value::Scalar { text, plain: true } => matches!(&**text, "" | "~" | "null" | "Null" | "NULL"),

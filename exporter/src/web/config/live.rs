@@ -1,11 +1,11 @@
-//! The configuration as it is now: the files are read again for every request and every handshake, and applied when
-//! they changed, so that a change needs no restart.
+//! The active configuration: the files are read again for every request and every handshake, and applied if they have
+//! changed, so that a change needs no restart.
 //!
-//! What cannot be used leaves everything as it was: a file that is missing, unreadable, wrong or half written, and a
-//! certificate and a key that do not fit together, because nobody replaces the two at the same instant. The same is true for a
-//! change that would admit clients that were refused so far, because an emptied file looks the same as one that is being saved.
+//! Unusable files change nothing: a missing, unreadable, invalid or half-written file, or a certificate and a key
+//! that do not match, because the two are never replaced at the same instant. The same applies to a change that would
+//! admit clients that were refused before, because an empty file looks the same as one that is being saved.
 //!
-//! The files are read where reading may block. While a disk hangs, one thread waits for it, and all requests are
+//! The files are read in a thread that may block. While a disk hangs, one thread waits for it, and all requests are
 //! answered with the last good configuration.
 
 use std::path::{Path, PathBuf};
@@ -23,26 +23,26 @@ use super::tls::{MAX_BYTES, Material};
 use crate::stop::Stop;
 use crate::worker::Worker;
 
-/// How long the files are waited for.
+/// Maximum time to wait for the files.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// What requests are answered by.
+/// The configuration that is used for requests.
 #[derive(Clone, Default)]
 pub struct InForce {
     /// Users and headers.
     pub config: Arc<WebConfig>,
-    /// What a handshake needs; nothing where connections are plain.
+    /// The settings for handshakes. None for plain connections.
     pub tls: Option<Arc<ServerConfig>>,
-    /// Whether this is what the files say; nothing where there is no file.
+    /// Whether this matches the files. None if there is no file.
     pub current: Option<bool>,
 }
 
 /// The configuration, kept current.
 pub struct Live {
-    /// What was in force at the start.
+    /// The configuration at the start.
     first: InForce,
     files: Option<Worker<InForce>>,
-    /// Whether the last read was not answered in time.
+    /// Whether the last read timed out.
     late: AtomicBool,
 }
 
@@ -50,7 +50,7 @@ impl Live {
     /// Reads the configuration for the first time. Without a file there is nothing to read.
     ///
     /// # Errors
-    /// Whatever is wrong with the file or the files it names.
+    /// Any problem in the file or the files it names.
     pub fn open(path: Option<&Path>) -> Result<Self, Stop> {
         let mut live = Self { first: InForce::default(), files: None, late: AtomicBool::new(false) };
         if let Some(path) = path {
@@ -69,10 +69,10 @@ impl Live {
         self.first.tls.is_some()
     }
 
-    /// What is in force now: what the files say, as far as it can be used, or what was last good.
+    /// The active configuration: that of the files as far as it is usable, otherwise the last good one.
     pub async fn now(&self) -> InForce {
         let Some(files) = &self.files else { return self.first.clone() };
-        // While one read hangs, nobody else waits at all.
+        // While one read hangs, other requests do not wait at all.
         let hangs = self.late.load(Ordering::Relaxed) && files.is_busy();
         let answer = files.ask(DateTime::UNIX_EPOCH, if hangs { Duration::ZERO } else { PATIENCE }).await;
         let late = answer.problem.is_some();
@@ -95,11 +95,11 @@ impl Live {
     }
 }
 
-/// The files, what is in force, and why a newer version of the files is not.
+/// The files, the active configuration, and the problem of a newer version, if any.
 struct Source {
     path: PathBuf,
     in_force: InForce,
-    /// What it was made of, beside the configuration.
+    /// The contents of the files that it was made from, besides the configuration.
     material: Option<Material>,
     problem: Option<Stop>,
 }

@@ -1,7 +1,7 @@
 //! `--web.config.file`: TLS, basic auth and headers, in the format of Prometheus' exporter-toolkit.
 //!
-//! `file` reads the text, `tls` makes a TLS configuration of it, and `live` does both again while the program runs,
-//! when the files change. Nothing here answers a request.
+//! `file` parses the text, `tls` makes a TLS configuration from it, and `live` repeats both at run time when the
+//! files change. Nothing here answers requests.
 
 mod file;
 mod live;
@@ -13,10 +13,10 @@ pub use live::Live;
 #[cfg(any(test, feature = "fuzzing"))]
 pub use file::WebConfig;
 
-/// Fuzzed: sets TLS up with `pem` in place of each file.
+/// A fuzz target: sets up TLS with `pem` in place of each file.
 ///
 /// # Errors
-/// What is wrong with it.
+/// The problem of the configuration.
 #[cfg(feature = "fuzzing")]
 pub(super) fn try_tls(config: &WebConfig, pem: &[u8]) -> Result<(), String> {
     let Some(section) = &config.tls else { return Ok(()) };

@@ -1,4 +1,4 @@
-//! From the TLS section and the files it names to what rustls needs for a handshake. Errors say which key is wrong.
+//! Converts the TLS section and its files to a rustls configuration. Errors name the wrong key.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use rustls::{Error, RootCertStore, ServerConfig, version};
 
 use super::file::TlsSection;
 
-/// No web configuration, certificate or key is that long; a larger file is another file.
+/// Maximum size of a web configuration, certificate or key. A larger file is not one of these.
 pub(super) const MAX_BYTES: u64 = 1 << 20;
 
 /// The files that a section names, each read once.
@@ -47,7 +47,7 @@ impl Material {
         })
     }
 
-    /// What rustls needs.
+    /// The rustls configuration.
     ///
     /// # Errors
     /// When a file is not PEM, or when the key does not belong to the certificate.
@@ -87,7 +87,8 @@ impl PemFile {
         if chain.is_empty() { Err(self.error("no certificate in PEM found")) } else { Ok(chain) }
     }
 
-    /// Accepts clients with a certificate of one of these authorities; others only unless one `must` have a certificate.
+    /// Accepts clients with a certificate from one of these authorities, and others only if a certificate is not a
+    /// `must`.
     fn client_verifier(&self, must: bool) -> Result<Arc<dyn ClientCertVerifier>, String> {
         let mut roots = RootCertStore::empty();
         for certificate in self.certificates()? {

@@ -12,7 +12,7 @@ use super::findings::Findings;
 use super::inspection::mapped_keys;
 use super::{FindingKind, Inspection, SnapshotKind};
 
-/// The most shard numbers that one message names.
+/// Maximum number of shards in one message.
 const NAMED_SHARDS: usize = 10;
 
 /// Results of the walk that are used unchanged.

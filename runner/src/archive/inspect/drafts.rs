@@ -83,7 +83,7 @@ pub(super) fn replica_state(bytes: &[u8]) -> Option<ReplicaState> {
     Some(ReplicaState { is_local: file.is_local, this_peer_id: file.this_peer_id, peers })
 }
 
-/// Reads `segment.json`: `version` must be there, as a number or `null`.
+/// Parses `segment.json`: `version` is required, as a number or `null`.
 pub(super) fn segment_operations(bytes: &[u8]) -> Option<SegmentOperations> {
     #[derive(Deserialize)]
     struct File {
@@ -98,7 +98,7 @@ pub(super) fn segment_operations(bytes: &[u8]) -> Option<SegmentOperations> {
     Some(file.version.map_or(SegmentOperations::None, SegmentOperations::Some))
 }
 
-/// Reads a `version.info`: three numbers, perhaps with a suffix (`0.4.2`, `1.0.0-dev`).
+/// Parses a `version.info`: three numbers, optionally with a suffix (`0.4.2`, `1.0.0-dev`).
 pub(super) fn version(bytes: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(bytes).ok()?.trim();
     let (core, suffix) = text.split_at(text.find(['-', '+']).unwrap_or(text.len()));

@@ -2,7 +2,7 @@
 
 use super::header::ExtensionKind;
 
-/// The overrides gathered for the next member.
+/// The overrides collected for the next member.
 #[derive(Debug, Default)]
 pub(super) struct Extensions {
     long_name: Option<Vec<u8>>,
@@ -10,7 +10,7 @@ pub(super) struct Extensions {
     pax: Option<Pax>,
 }
 
-/// The PAX records that matter here.
+/// The relevant PAX records.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Pax {
     path: Option<Vec<u8>>,
@@ -23,7 +23,7 @@ impl Extensions {
     /// Adds the content of an extension.
     ///
     /// # Errors
-    /// When it is malformed, or a second one of its kind for the same member.
+    /// When it is malformed, or the same member already has one of its kind.
     pub(super) fn add(&mut self, kind: ExtensionKind, content: &[u8]) -> Result<(), &'static str> {
         let repeated = match kind {
             ExtensionKind::LongName => self.long_name.replace(name(content)).is_some(),
@@ -43,7 +43,7 @@ impl Extensions {
         if repeated { Err("two extended headers of the same kind for one member") } else { Ok(()) }
     }
 
-    /// Whether there is an extension without its member yet.
+    /// Whether there is an extension whose member has not come yet.
     pub(super) fn pending(&self) -> bool {
         self.long_name.is_some() || self.long_link.is_some() || self.pax.is_some()
     }

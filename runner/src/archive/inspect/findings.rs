@@ -94,7 +94,7 @@ finding_kinds! {
     MixedLayout = "mixed_layout" / true,
     /// `version.info` is missing.
     VersionInfoMissing = "version_info_missing" / false,
-    /// `version.info` does not hold a version.
+    /// `version.info` does not contain a version.
     VersionInfoInvalid = "version_info_invalid" / false,
     /// `config.json` is missing.
     ConfigMissing = "config_missing" / false,
@@ -120,7 +120,7 @@ finding_kinds! {
     ShardConfigInvalid = "shard_config_invalid" / false,
     /// A shard without `replica_state.json`.
     ReplicaStateMissing = "replica_state_missing" / false,
-    /// A `replica_state.json` that does not say whether the shard is local.
+    /// A `replica_state.json` without the information whether the shard is local.
     ReplicaStateInvalid = "replica_state_invalid" / false,
     /// A local shard without any segment.
     SegmentsMissing = "segments_missing" / false,
@@ -134,7 +134,7 @@ finding_kinds! {
     SegmentStateInvalid = "segment_state_invalid" / false,
     /// A segment without its `version.info`, which is written last: the segment is truncated.
     SegmentVersionMissing = "segment_version_missing" / false,
-    /// A segment's `version.info` that does not hold a version.
+    /// A segment's `version.info` that does not contain a version.
     SegmentVersionInvalid = "segment_version_invalid" / false,
     /// Number of findings that are not listed.
     NotListed = "not_listed" / true,

@@ -8,7 +8,7 @@ use super::source::Block;
 /// Position of the checksum in a header. It counts as spaces in the computation.
 const CHECKSUM: std::ops::Range<usize> = 148..156;
 
-/// What an entry is.
+/// The kind of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum EntryKind {
     File,
@@ -89,7 +89,7 @@ impl Head<'_> {
         self.header.link_name_bytes().map(|link| link.into_owned()).unwrap_or_default()
     }
 
-    /// The sparse fields, where this is a GNU header.
+    /// The sparse fields, if this is a GNU header.
     pub(super) fn sparse(&self) -> Option<SparseFields<'_>> {
         let gnu = self.header.as_gnu()?;
         Some(SparseFields {

@@ -13,13 +13,13 @@ use super::Finding;
 pub struct Inspection {
     /// The kind of snapshot.
     pub kind: SnapshotKind,
-    /// The version of the collection's format (not of the server), as `version.info` has it.
+    /// The version of the collection's format (not of the server), from `version.info`.
     pub version_info: Option<String>,
-    /// `config.json`, whole.
+    /// The complete `config.json`.
     pub config: Option<Value>,
-    /// `payload_index.json`, whole.
+    /// The complete `payload_index.json`.
     pub payload_index: Option<Value>,
-    /// `shard_key_mapping.json`, whole.
+    /// The complete `shard_key_mapping.json`.
     pub shard_key_mapping: Option<Value>,
     /// The described shards, local or not. A shard snapshot does not contain its shard number; its contents are under 0.
     pub shards: BTreeMap<u32, ShardContents>,
@@ -76,7 +76,7 @@ pub struct SegmentContents {
     pub id: String,
     /// Its last operation.
     pub operations: SegmentOperations,
-    /// Bytes it takes in the snapshot.
+    /// Its size in the snapshot, in bytes.
     pub bytes: u64,
 }
 

@@ -3,19 +3,19 @@
 /// The limits of one inspection. The defaults are far above any real collection, so that exceeding one means damage or an attack.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// The largest member, in bytes, that is read into memory (`config.json` and its like).
+    /// Maximum size of a member that is read into memory (such as `config.json`), in bytes.
     pub max_kept_member_bytes: u64,
     /// Maximum bytes of JSON kept in memory, for all shards together.
     pub max_kept_total_bytes: u64,
-    /// The longest member name or extended header, in bytes.
+    /// Maximum length of a member name or extended header, in bytes.
     pub max_extension_bytes: u64,
-    /// The most bytes a member may take in the archive.
+    /// Maximum size of a member in the archive, in bytes.
     pub max_member_bytes: u64,
-    /// The most bytes a sparse member may have when its holes are filled.
+    /// Maximum size of a sparse member with its holes filled, in bytes.
     pub max_sparse_bytes: u64,
-    /// The most bytes all members may have together when every hole is filled.
+    /// Maximum total size of all members with their holes filled, in bytes.
     pub max_expanded_bytes: u64,
-    /// The most members, those of segment archives included.
+    /// Maximum number of members, including those of segment archives.
     pub max_members: u64,
     /// Maximum number of shards.
     pub max_shards: usize,

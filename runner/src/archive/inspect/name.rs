@@ -47,8 +47,8 @@ pub(super) fn fault(name: &[u8]) -> Option<(FindingKind, &'static str)> {
     None
 }
 
-/// Whether a link target leaves the archive. A hard link's is relative to the archive's root, a symbolic
-/// link's to the directory that the link is in.
+/// Whether a link target leaves the archive. The target of a hard link is relative to the archive's root, that of a
+/// symbolic link to the link's directory.
 pub(super) fn link_leaves_archive(name: &[u8], target: &[u8], symbolic: bool) -> bool {
     if target.starts_with(b"/") {
         return true;

@@ -1,10 +1,10 @@
 //! The threads that read an archive ahead of its consumer.
 //!
 //! ```text
-//! read, count, SHA-256, cut ─► decompress (all cores) ─► put in order ─► count, SHA-256 ─► whoever reads
+//! read, count, SHA-256, cut ─► decompress (all cores) ─► put in order ─► count, SHA-256 ─► consumer
 //! ```
 //! They are connected by bounded queues, so that the slowest one sets the pace, and memory does not depend on the size. Each
-//! thread ends when nobody needs its results.
+//! thread ends when its results are no longer needed.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ use crate::archive::write::Tally;
 /// Pieces that may wait in one queue.
 const QUEUE_PIECES: usize = 2;
 
-/// The next of a snapshot.
+/// A part of a snapshot's stream.
 pub(super) enum Next {
     /// Bytes, at least one.
     Piece(Bytes),
@@ -40,7 +40,7 @@ pub(super) enum Next {
 pub(super) struct Ahead {
     /// Decoded pieces, in order.
     pub(super) snapshot: Receiver<Next>,
-    /// Returns the stored bytes when all are read, or when nobody needs more.
+    /// Returns the stored bytes when all are read, or when no more are needed.
     pub(super) reading: JoinHandle<Stored>,
 }
 
@@ -96,7 +96,7 @@ fn read_plain(mut cutter: Cutter, pieces: &SyncSender<Next>, path: PathBuf) -> S
     }
 }
 
-/// Tallies what passes.
+/// Tallies the data.
 fn hash(pieces: &Receiver<Next>, hashed: &SyncSender<Next>) {
     let mut tally = Tally::default();
     while let Ok(next) = pieces.recv() {
@@ -145,7 +145,7 @@ impl InOrder {
                 Done::Failed(source) => break self.failed(Fault::Io(source)),
             }
         };
-        // The receiver is gone and does not need the result.
+        // The receiver has been dropped and does not need the result.
         drop(self.ordered.send(last));
     }
 
@@ -177,7 +177,7 @@ impl InOrder {
         })
     }
 
-    /// Whether somebody still needs it. A part may be empty.
+    /// Sends a decoded piece, unless it is empty. False if it is no longer needed.
     fn send(&self, plain: Buffer) -> bool {
         plain.is_empty() || self.ordered.send(Next::Piece(Bytes::from_owner(plain))).is_ok()
     }

@@ -123,7 +123,7 @@ mod tests {
                 }
             }
             assert!(plain == data, "{format:?}");
-            // A frame for each block; members also where one kind of bytes follows another.
+            // One frame per block. A new member also starts where the kind of data changes.
             assert_eq!(parts, if format == Format::Gzip { 6 } else { 4 }, "{format:?}");
         }
     }

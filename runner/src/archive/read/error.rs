@@ -8,7 +8,7 @@ use qdrant_backup_shared::FailureKind;
 /// An archive could not be opened or read.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
-    /// The file is not there.
+    /// The file does not exist.
     #[error("{}: the archive is missing", path.display())]
     Missing {
         /// Its expected path.
@@ -43,7 +43,7 @@ pub enum ArchiveError {
     Unsupported {
         /// Path of the archive.
         path: PathBuf,
-        /// The encoding, as the manifest has it.
+        /// The encoding, as in the manifest.
         encoding: String,
     },
 }

@@ -41,7 +41,7 @@ pub(super) struct Outlet {
 /// One thread per core. They end when the input or the output is dropped.
 ///
 /// # Errors
-/// When no decoder can be made or no thread be started.
+/// When a decoder or a thread cannot be created.
 pub(super) fn start(format: Format, pool: &Pool) -> io::Result<(Entry, Outlet)> {
     let threads = thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
     let (mut entries, mut outlets) = (Vec::new(), Vec::new());
@@ -76,7 +76,7 @@ fn decode(decoder: &mut PartDecoder, cut: Cut, pool: &Pool) -> Done {
 }
 
 impl Entry {
-    /// Whether somebody still wants it.
+    /// Sends a piece to the next thread. False if the result is no longer needed.
     pub(super) fn send(&mut self, cut: Cut) -> bool {
         let sent = self.lanes.get(self.next).is_some_and(|lane| lane.send(cut).is_ok());
         self.next = (self.next + 1) % self.lanes.len().max(1);

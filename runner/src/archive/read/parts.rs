@@ -2,7 +2,7 @@
 //! frame after a skippable frame with its length (docs/formats.md).
 //!
 //! That length is only a hint. A part is valid if decoding it ends exactly there, with the right checksum; then the sequential
-//! decoder would have the same result. Everything else is left to the sequential decoder.
+//! decoder would have the same result. The sequential decoder handles everything else.
 
 use std::io;
 

@@ -65,7 +65,7 @@ impl ArchiveReader {
     /// are not followed.
     ///
     /// # Errors
-    /// Each of [`ArchiveError`] but `Corrupt`.
+    /// Any [`ArchiveError`] except `Corrupt`.
     pub fn open(
         source: &Source,
         manifest: &Manifest,
@@ -99,7 +99,7 @@ impl ArchiveReader {
     /// Reads from `source`, which is stored with `encoding`. `path` is only used in errors.
     ///
     /// # Errors
-    /// `Unsupported`, when the encoding is not known; `Io` without memory for a decoder or a thread.
+    /// `Unsupported` if the encoding is unknown; `Io` if there is no memory for a decoder or a thread.
     pub fn new(
         source: impl Read + Send + 'static,
         path: &Path,
@@ -275,7 +275,7 @@ fn named(source: &Source, path: PathBuf) -> PathBuf {
     }
 }
 
-/// The stored bytes, and their number, if it is known before they are read.
+/// The stored bytes, and their number if it is known in advance.
 fn open_stored(
     source: &Source,
     path: &Path,

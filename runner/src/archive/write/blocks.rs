@@ -57,7 +57,7 @@ impl<W: Write> BlockWriter<W> {
     /// A writer with one thread per core, each with an encoder from `encoder`.
     ///
     /// # Errors
-    /// When no encoder can be made or no thread be started.
+    /// When an encoder or a thread cannot be created.
     pub fn new<E: BlockEncoder + 'static>(
         inner: W,
         mut encoder: impl FnMut() -> io::Result<E>,
@@ -144,7 +144,7 @@ impl<W: Write> Write for BlockWriter<W> {
 fn start_worker(mut encoder: impl BlockEncoder + 'static) -> io::Result<Worker> {
     let (jobs, incoming) = sync_channel::<Job>(BLOCKS_A_THREAD);
     let (outgoing, done) = sync_channel::<Job>(BLOCKS_A_THREAD);
-    // Ends when the writer is dropped; nobody needs to wait for it.
+    // The thread ends when the writer is dropped. It need not be joined.
     thread::Builder::new().name("compress".to_owned()).spawn(move || {
         while let Ok(mut job) = incoming.recv() {
             job.failure = encoder.encode(&job.block, &mut job.encoded).err();

@@ -104,7 +104,7 @@ impl Syncer {
 fn sync_all(file: &File, written: &Receiver<u64>) -> io::Result<()> {
     while let Ok(bytes) = written.recv() {
         file.sync_data()?;
-        // Only a hint: a failure affects nothing but the cache.
+        // Only a hint: a failure only affects the cache.
         if let Err(error) = fadvise(file, 0, NonZeroU64::new(bytes), Advice::DontNeed) {
             tracing::debug!("cannot drop the archive from the page cache: {error}");
         }
@@ -168,7 +168,7 @@ mod tests {
             assert_eq!(reserved(Err(cannot), 1).unwrap(), 0);
         }
         assert_eq!(reserved(Ok(()), 7).unwrap(), 7);
-        // More than a file can be long.
+        // Longer than any file can be.
         let mut file = tempfile::tempfile().unwrap();
         DiskWriter::new(&mut file, u64::MAX).unwrap().finish().unwrap();
     }

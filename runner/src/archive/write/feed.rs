@@ -125,7 +125,7 @@ mod tests {
         });
         drop(other);
         for piece in pieces {
-            // The second queue is gone, so only the first is served.
+            // The second receiver has been dropped, so only the first is served.
             feed.queues[0].send(Piece::Data(Bytes::from_static(piece))).await.unwrap();
         }
         if end {

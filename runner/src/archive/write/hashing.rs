@@ -6,7 +6,7 @@ use qdrant_backup_shared::digest::Sha256Digest;
 use qdrant_backup_shared::manifest::SizeAndDigest;
 use sha2::{Digest, Sha256};
 
-/// Length and SHA-256 of bytes that come in pieces.
+/// Length and SHA-256 of data that arrives in pieces.
 #[derive(Debug, Default)]
 pub struct Tally {
     size_bytes: u64,
@@ -20,7 +20,7 @@ impl Tally {
         self.sha256.update(piece);
     }
 
-    /// Number of bytes and their digest, of all that passed.
+    /// The number of all bytes and their digest.
     pub fn finish(self) -> SizeAndDigest {
         SizeAndDigest {
             size_bytes: self.size_bytes,
@@ -37,12 +37,12 @@ pub struct TallyWriter<W> {
 }
 
 impl<W: Write> TallyWriter<W> {
-    /// Tallies what is written to `inner` through this.
+    /// Counts and hashes data written to `inner`.
     pub fn new(inner: W) -> Self {
         Self { inner, tally: Tally::default() }
     }
 
-    /// The writer underneath, and the tally.
+    /// The inner writer, and the tally.
     pub fn finish(self) -> (W, SizeAndDigest) {
         (self.inner, self.tally.finish())
     }
@@ -64,7 +64,7 @@ impl<W: Write> Write for TallyWriter<W> {
 mod tests {
     use super::*;
 
-    /// Takes at most three bytes at a time.
+    /// Accepts at most three bytes at a time.
     struct Sips(Vec<u8>);
 
     impl Write for Sips {

@@ -1,4 +1,4 @@
-//! The backup stream: from the response body to a finished archive under a temporary name, in one pass.
+//! The backup stream: from the response body to a complete archive under a temporary name, in one pass.
 //!
 //! ```text
 //! body ─┬─► count, SHA-256, look inside   (one thread)

@@ -71,7 +71,7 @@ pub fn io_kind(error: &io::Error) -> FailureKind {
     }
 }
 
-/// Where a download goes.
+/// The target of a download.
 #[derive(Debug)]
 pub struct Target {
     /// The file, still under its temporary name.

@@ -1,4 +1,4 @@
-//! A rate limit for all downloads of a run together.
+//! A common rate limit for all downloads of a run.
 
 use std::num::NonZeroU64;
 use std::sync::{Mutex, PoisonError};

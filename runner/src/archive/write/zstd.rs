@@ -18,7 +18,7 @@ const SKIPPABLE_BYTES: usize = 12;
 /// Level for compressible data: on text and indexes, smaller than gzip and several times as fast.
 const LEVEL: i32 = 1;
 
-/// The fastest level. It finds nothing in noise, and so stores it.
+/// The fastest level. It finds no matches in noise, and so stores it.
 const STORE_LEVEL: i32 = -131_072;
 
 /// Number of samples that are compressed.
@@ -27,7 +27,7 @@ const TRIALS: usize = 3;
 /// If compression leaves more than this, the fastest level is used.
 const WORTH_COMPRESSING: f64 = 0.90;
 
-/// Makes frames of blocks.
+/// Encodes blocks as frames.
 pub struct Frames {
     compressor: Compressor<'static>,
     storer: Compressor<'static>,

@@ -1,4 +1,4 @@
-//! Options that are settings: made of their declarations, and gathered as they were given.
+//! Options that are settings: built from their declarations, and collected with their values.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -8,19 +8,20 @@ use clap::builder::ValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, value_parser};
 use qdrant_backup_shared::config_file::{About, CommandOption, Follows, Otherwise, keys};
 
-/// What users type.
+/// The name of the command.
 pub(super) const PROGRAM: &str = "qdrant-backup";
 
-/// What was given of the settings that are options of a command, by the options' names with the dashes. A switch has `true`.
+/// The given values of options that are settings, by the options' names with the dashes. A switch has `true`.
 pub struct Given(pub BTreeMap<&'static str, OsString>);
 
-/// Every setting that is an option somewhere.
+/// Every setting that is an option of some command.
 fn options() -> impl Iterator<Item = (&'static About, &'static CommandOption)> {
     keys::all().map(|setting| setting.about()).filter_map(|about| Some((about, about.option.as_ref()?)))
 }
 
 impl Args for Given {
-    /// Those that their declarations have for the command of that name; for the program itself, those of every command.
+    /// The options of the command with this name according to their declarations. For the program itself, those of
+    /// every command.
     fn augment_args(command: Command) -> Command {
         let (name, is_program) = (command.get_name().to_owned(), command.get_name() == PROGRAM);
         let here = options().filter(|(_, option)| match option.commands {
@@ -47,7 +48,7 @@ impl FromArgMatches for Given {
     }
 }
 
-/// An option's name as clap knows it.
+/// An option's name in clap.
 fn id(option: &CommandOption) -> &'static str {
     option.long.trim_start_matches('-')
 }
@@ -66,7 +67,7 @@ fn arg(about: &About, option: &CommandOption) -> Arg {
     arg.value_name(value_name).value_parser(parser)
 }
 
-/// The option's help, with the variable and the default behind it unless it names them itself.
+/// The option's help, followed by the variable and the default unless it contains them.
 fn help(about: &About, option: &CommandOption) -> String {
     let mut help = option.help.to_owned();
     if let Some(name) = about.variable.filter(|name| !option.help.contains(name)) {

@@ -1,9 +1,9 @@
-//! What sort of thing each command does: one line a command.
+//! The properties of each command, one line per command.
 
 use super::{Command, ConfigCommand, EntryArgs, OffsiteCommand, ScheduleCommand};
 use crate::settings::Keys;
 
-/// Who does a command's work when root calls it in the backup directory of somebody else.
+/// The user that runs a command when root calls it in another user's backup directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Doer {
     /// The owner of the backup directory.
@@ -14,28 +14,29 @@ pub enum Doer {
     Reader,
 }
 
-/// What sort of thing a command does.
+/// The properties of a command.
 #[derive(Debug, Clone, Copy)]
 pub struct Manner {
-    /// Who does the work.
+    /// The user that runs it.
     pub doer: Doer,
-    /// Whether it asks a server, so that it needs the key. What only looks at stored backups is for everybody who may read them.
+    /// Whether it connects to a server, so that it needs the key. Commands that only read stored backups must work
+    /// for every user who can read them.
     pub keys: Keys,
-    /// The name of a command that writes: one that is refused is noted for monitoring.
+    /// The name of a command that writes. If it is refused, this is recorded for monitoring.
     pub writes: Option<&'static str>,
 }
 
-/// Needs the key.
+/// It needs the key.
 const KEY: Keys = Keys::Needed;
-/// Needs none.
+/// It does not need the key.
 const NO_KEY: Keys = Keys::Unneeded;
 
 impl Command {
-    /// What sort of thing this does.
+    /// The properties of this command.
     pub fn manner(&self) -> Manner {
         use Doer::{Caller, Owner, Reader};
         let (doer, keys, writes) = match self {
-            // What it reads are suggestions, and the trial that it makes is looked at here.
+            // What it reads are only defaults, and its trial backup is checked separately.
             Self::Setup(_) => (Reader, KEY, None),
             Self::Init => (Owner, NO_KEY, None),
             Self::Backup(_) => (Owner, KEY, Some("backup")),
@@ -44,7 +45,7 @@ impl Command {
                 (Owner, if asks { KEY } else { NO_KEY }, (!prune.dry_run).then_some("prune"))
             }
             Self::Hold(_) | Self::Unhold(_) => (Owner, NO_KEY, None),
-            // It reads what the caller may read, and writes nothing here.
+            // It reads what the caller can read, and writes nothing here.
             Self::Import(import) if import.points => (Reader, KEY, None),
             Self::Import(_) => (Owner, NO_KEY, Some("import")),
             Self::Verify(_) => (Owner, NO_KEY, Some("verify")),
@@ -64,7 +65,7 @@ impl Command {
             Self::AcceptSource => (Owner, KEY, Some("accept-source")),
             Self::Schedule(schedule) if schedule.entry().write => (Caller, KEY, None),
             Self::Schedule(_) => (Reader, KEY, None),
-            // It tries what the owner's runs will need.
+            // It tests what the owner's runs will need.
             Self::Config(ConfigCommand::Check(_)) => (Owner, KEY, None),
             Self::Config(ConfigCommand::Show { .. }) => (Reader, Keys::Shown, None),
         };
@@ -73,7 +74,7 @@ impl Command {
 }
 
 impl Command {
-    /// Whether it can be done where there is no backup directory yet, or none any more.
+    /// Whether it works without a backup directory.
     pub fn is_without_directory(&self) -> bool {
         match self {
             Self::Init | Self::Offsite(_) => true,

@@ -70,7 +70,7 @@ mod tests {
     #[test]
     fn a_day_of_the_month_or_a_day_of_the_week_are_two_events() {
         assert_eq!(of("0 3 1 * 0"), ["*-*-01 03:00:00", "Sun *-*-* 03:00:00"]);
-        // As crontab(5) says, a field that begins with * does not make it two.
+        // As in crontab(5), a field that begins with * needs no second event.
         assert_eq!(of("0 3 */10 * 0"), ["Sun *-*-01,11,21,31 03:00:00"]);
     }
 
@@ -81,7 +81,7 @@ mod tests {
     }
 }
 
-/// Held against the real one.
+/// Compares with the real systemd.
 #[cfg(test)]
 #[cfg(feature = "outside")]
 mod by_systemd {
@@ -92,7 +92,7 @@ mod by_systemd {
     use super::*;
     use crate::settings::{Schedule, TimeZone};
 
-    /// The starts of an event by systemd's own reckoning.
+    /// The starts of an event, computed by systemd.
     fn elapses(event: &str, base: &str) -> Vec<DateTime<Utc>> {
         let output = Command::new("systemd-analyze")
             .args(["calendar", "--iterations=8", &format!("--base-time={base}"), event])

@@ -13,7 +13,7 @@ pub const MARK: &str = "# Written by `qdrant-backup schedule`, which replaces it
 /// Entries are readable for everybody; they contain no secrets.
 const MODE: u32 = 0o644;
 
-/// Larger files are no entries.
+/// Larger files are not entries.
 const MAX_BYTES: u64 = 1 << 20;
 
 /// A file of an entry.

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::qdrant::{CreateBody, PayloadIndex};
 use crate::restore::{Placeholder, Step, steps};
 
-/// The requests of a collection, each as the body that Qdrant takes.
+/// The requests for a collection, each as a request body for Qdrant.
 #[derive(Debug, Serialize)]
 pub struct ByHand {
     /// The collection's name.
@@ -27,12 +27,12 @@ pub struct ByHand {
     pub lacking: Vec<String>,
 }
 
-/// A shard key to be made.
+/// A shard key to create.
 #[derive(Debug, Serialize)]
 pub struct Key {
     /// Shard key to create.
     pub shard_key: Value,
-    /// How many shards it gets.
+    /// The number of its shards.
     pub shards_number: u32,
     /// Number of replicas of each shard, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -44,7 +44,7 @@ pub struct Key {
 }
 
 impl ByHand {
-    /// Of the backup with this manifest.
+    /// From the manifest of a backup.
     pub fn of(manifest: &Manifest) -> Self {
         let source = &manifest.source;
         let mut lacking = Vec::new();

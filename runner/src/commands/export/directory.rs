@@ -44,10 +44,10 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// The directory at `output`, which must be empty or new.
+    /// Uses the directory at `output`, which must be empty or new.
     ///
     /// # Errors
-    /// When it is something else, or cannot be made.
+    /// When it is something else, or cannot be created.
     pub fn open(output: &Path, manifest: &Manifest) -> Result<Self, Refusal> {
         let empty = if output == Path::new("-") {
             Err("`-` is stdout".to_owned())
@@ -64,7 +64,7 @@ impl Directory {
         Ok(Self { empty, files: Vec::new(), sums: String::new() })
     }
 
-    /// Writes all of the backup.
+    /// Writes the whole backup.
     ///
     /// # Crash safety
     /// The manifest and the README are written last. A killed export leaves neither.
@@ -140,7 +140,7 @@ impl Directory {
         move |error| ExportError::Write { to: to.clone(), source: error.into() }
     }
 
-    /// Removes what was written, and the directory if it was made for this.
+    /// Removes the written files, and the directory if it was created for this.
     fn discard(&self) {
         for name in &self.files {
             if let Err(error) = fs::remove_file(self.empty.inside().join(name)) {

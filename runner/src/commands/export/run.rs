@@ -145,7 +145,7 @@ fn shards(
     })
 }
 
-/// The backup that is meant.
+/// The selected backup.
 fn choose<'c>(
     catalog: &'c Catalog,
     collection: &CollectionName,

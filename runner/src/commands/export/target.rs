@@ -20,7 +20,7 @@ pub enum ExportError {
     /// Writing failed.
     #[error("cannot write to {to}: {source}")]
     Write {
-        /// Where to.
+        /// The target.
         to: String,
         /// Reason that the system gave.
         source: io::Error,
@@ -28,7 +28,7 @@ pub enum ExportError {
     /// It is not the snapshot that Qdrant created.
     #[error("the snapshot does not match the manifest (length or digest); do not use the export")]
     Mismatch,
-    /// A signal came.
+    /// A signal was received.
     #[error("interrupted by a signal")]
     Interrupted,
 }
@@ -39,7 +39,7 @@ pub enum Target {
     Stdout,
     /// A file that gets its name only when it is complete.
     File {
-        /// It.
+        /// The open file.
         file: AtomicFile,
         /// Path of the finished file.
         path: PathBuf,
@@ -81,7 +81,7 @@ impl Target {
     /// A new file.
     ///
     /// # Errors
-    /// When it cannot be made.
+    /// When it cannot be created.
     pub fn new_file(path: &Path, shown: PathBuf) -> Result<Self, ExportError> {
         match AtomicFile::create(path, ARCHIVE_MODE) {
             Ok(file) => Ok(Self::File { file, path: shown, replace: false }),
@@ -96,7 +96,7 @@ impl Target {
         }
     }
 
-    /// Adds to it.
+    /// Writes data.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -107,10 +107,10 @@ impl Target {
         }
     }
 
-    /// Gives it its name.
+    /// Renames the file to its final name.
     ///
     /// # Errors
-    /// When it cannot be made durable; a new file is then not there.
+    /// When it cannot be made durable. A new file then does not exist.
     pub fn finish(self) -> io::Result<()> {
         match self {
             Self::Stdout => io::stdout().lock().flush(),
@@ -154,7 +154,7 @@ pub fn copy(
         let count = match reader.fill_buf() {
             Ok([]) => break,
             Ok(bytes) => {
-                // Before it fills the disk.
+                // Checks this before it fills the disk.
                 left = left.checked_sub(bytes.len() as u64).ok_or(ExportError::Mismatch)?;
                 target.write(bytes).map_err(write_error)?;
                 bytes.len()

@@ -11,7 +11,7 @@ use crate::commands::exit::Exit;
 /// The kind of outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
-    /// All is well.
+    /// Success.
     Success,
     /// It failed, or a backup was found bad, or it was interrupted.
     Failure,
@@ -26,16 +26,16 @@ pub enum Event {
 pub struct Ended<'a> {
     /// The command, as in `run`.
     pub command: &'static str,
-    /// How the program will exit.
+    /// The exit code of the program.
     pub exit: Exit,
     /// The report, if there is one.
     pub report: Option<&'a RunReport>,
-    /// Why there is none.
+    /// Why there is no report.
     pub refusal: Option<&'a str>,
 }
 
 impl Ended<'_> {
-    /// Event that hooks are told of.
+    /// The event for hooks.
     pub fn event(&self) -> Event {
         match self.exit {
             Exit::Success => Event::Success,

@@ -21,9 +21,9 @@ const SECRETS: [&str; 3] = ["QDRANT_API_KEY", "QDRANT_URL", "BACKUP_PING_URL"];
 /// A command and its timeout.
 #[derive(Debug)]
 pub struct Hook<'a> {
-    /// What is run.
+    /// The command.
     pub command: &'a HookCommand,
-    /// How long it may take.
+    /// Its timeout.
     pub timeout: Duration,
 }
 
@@ -33,7 +33,7 @@ impl Hook<'_> {
     /// child processes.
     ///
     /// # Errors
-    /// Says how the command failed. Never contains the command, which may include a token.
+    /// Describes how the command failed. Never contains the command, which may include a token.
     pub async fn run(&self, essentials: &[(&str, String)], report: &[u8]) -> Result<(), String> {
         let mut command = match self.command {
             HookCommand::Shell(text) => {
@@ -80,7 +80,7 @@ impl Hook<'_> {
 async fn feed_and_wait(child: &mut Child, report: &[u8]) -> Result<(), String> {
     if let Some(mut stdin) = child.stdin.take() {
         match stdin.write_all(report).await {
-            // It does not have to read the report.
+            // The command does not have to read the report.
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
                 return Err(format!("the report cannot be passed to it: {error}"));
             }

@@ -1,7 +1,7 @@
 //! A dead man's switch: a service that gets a ping at start, success and failure, and alerts when none arrives.
 //!
 //! healthchecks.io and similar services have a path for each: `URL/start`, `URL`, `URL/fail`. Uptime Kuma has one URL with the
-//! outcome in the query, and nothing for the start.
+//! outcome in the query, and no ping for the start.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use url::Url;
 use crate::qdrant::{ClientOptions, http_client, without_tls_riddles};
 use crate::settings::PingUrl;
 
-/// How long one call may take.
+/// Timeout of one call.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Maximum number of attempts.
 const TRIES: u32 = 3;
@@ -60,7 +60,7 @@ impl Ping {
         Ok(Self { http, url: url.clone(), style })
     }
 
-    /// A run has begun.
+    /// A run has started.
     pub async fn start(&self) {
         self.call("start", Event::Start).await;
     }

@@ -25,15 +25,15 @@ pub struct Answers {
     pub api_key_file: Option<PathBuf>,
     /// Further certificate authorities.
     pub ca_file: Option<PathBuf>,
-    /// The certificate that Qdrant is shown, and its key.
+    /// The client certificate and its key.
     pub identity: Option<Identity>,
     /// The backup directory.
     pub path: PathBuf,
-    /// The state directory, where it is a place of its own.
+    /// The state directory, if it is separate.
     pub state_dir: Option<PathBuf>,
-    /// How archives are stored, where somebody has said so.
+    /// How archives are stored, if set.
     pub compression: Option<Compression>,
-    /// When backups are made.
+    /// The schedule of backups.
     pub cron: String,
     /// Time zone of the schedule, if it is not the machine's.
     pub timezone: Option<String>,

@@ -83,7 +83,7 @@ impl Owner {
     /// Makes a file that root has just written readable for the user's group.
     ///
     /// # Errors
-    /// When the system refuses, or something else has its name by now.
+    /// When the system refuses, or the file was replaced.
     pub fn let_read(&self, path: &Path) -> Result<(), Refusal> {
         let Some(user) = &self.user else { return Ok(()) };
         let give = || {
@@ -150,8 +150,8 @@ pub fn make_repository(settings: &Settings, owner: &Owner, clock: Clock) -> Resu
     Err(failed(itself::reason(&ended).unwrap_or_else(|| format!("`init` failed ({})", ended.status))))
 }
 
-/// Whether this is root, and the directory, which only root can name, is not there yet, or is root's and has nothing in it. What a
-/// killed `init` has left in it is removed.
+/// Whether this is root, and the directory, whose name only root controls, either does not exist or is an empty one
+/// of root. Leftovers of a killed `init` in it are removed.
 fn is_for_giving(path: &Path) -> bool {
     if uzers::get_effective_uid() != ROOT || !is_way_of_root(path) {
         return false;
@@ -167,8 +167,8 @@ fn is_for_giving(path: &Path) -> bool {
     }
 }
 
-/// `repository.json`, where it is root's. Whoever has the directory could have moved another file of root's there, so it is only
-/// taken for what it says it is.
+/// `repository.json`, if it belongs to root. The owner of the directory could have moved another file of root there,
+/// so its contents are checked.
 fn open_marker(path: &Path) -> io::Result<Option<File>> {
     let mut file = regular_file::open(path, Links::Refuse)?;
     regular_file::check_alone(&file)?;

@@ -20,9 +20,9 @@ use crate::points::tally::{Found as FoundIds, Tally};
 use crate::points::walk::{Found, walk};
 use crate::qdrant::Client;
 
-/// What was found.
+/// The result of the comparison.
 pub struct Finding {
-    /// How many of each kind.
+    /// The number of each kind.
     pub tally: Tally,
     /// Requested, but not in the backup.
     pub unknown: FoundIds,

@@ -16,7 +16,7 @@ pub struct PointsPlan {
     pub collection: CollectionName,
     /// Backup that the points come from.
     pub backup_id: BackupId,
-    /// When that was started.
+    /// When that backup started.
     pub backup_at: DateTime<Utc>,
     /// The collection that points are written to.
     pub target: CollectionName,
@@ -30,14 +30,14 @@ pub struct PointsPlan {
     pub unknown: Found,
     /// Points that differ and are now under another shard key. They are left alone, because writing them would create duplicates.
     pub moved: Found,
-    /// How many would be written.
+    /// The number of points to write.
     pub to_write: u64,
     /// Number for each shard key, if there are any.
     pub shard_keys: BTreeMap<String, u64>,
 }
 
 impl PointsPlan {
-    /// How many that differ would be overwritten.
+    /// The number of differing points to overwrite.
     pub fn overwritten(&self) -> u64 {
         if self.wanted.changed { self.tally.changed.count - self.moved.count } else { 0 }
     }

@@ -39,7 +39,7 @@ pub struct BringBackContext {
     pub live: Client,
     /// How to choose the backup.
     pub source: SourceOptions,
-    /// Backup to bring back from.
+    /// The backup that the points come from.
     pub which: Which,
     /// Points that were asked for.
     pub wanted: Wanted,
@@ -53,12 +53,12 @@ pub struct BringBackContext {
     pub announce: AnnouncePlan,
 }
 
-/// What came of it.
+/// The result.
 #[derive(Debug)]
 pub struct BroughtBack {
-    /// What was to be done.
+    /// The plan.
     pub plan: PointsPlan,
-    /// What was done. None in a dry run.
+    /// The result of writing. None in a dry run.
     pub written: Option<Written>,
     /// Duration of writing.
     pub wrote_for: Duration,
@@ -161,7 +161,7 @@ async fn fill_and_write(
 }
 
 impl BroughtBack {
-    /// In a sentence.
+    /// One sentence.
     pub fn words(&self) -> String {
         let target = &self.plan.target;
         let Some(written) = &self.written else {

@@ -82,11 +82,11 @@ fn fitting(points: &[&Point], most: usize) -> usize {
 
 /// The writer of one restore.
 pub struct Writer<'a> {
-    /// Where to.
+    /// The target.
     pub target: &'a Target,
     /// Tolerated differences.
     pub rules: &'a Rules,
-    /// What was done.
+    /// The result so far.
     pub written: Written,
     sizes: [PageSize; 3],
 }

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use qdrant_backup_shared::backup_id::BackupId;
 use qdrant_backup_shared::catalog::{Backup, Condition};
 
-/// One backup of a collection, as far as retention is concerned.
+/// The properties of a backup that matter for retention.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
     /// Id of the backup.
@@ -34,7 +34,7 @@ pub enum Standing {
     Incomplete,
     /// It exists only offsite. It does not count, and there is nothing to delete.
     Elsewhere {
-        /// Where it is.
+        /// The places that have it.
         places: String,
     },
     /// Unknown, because the manifest requires an unsupported feature.

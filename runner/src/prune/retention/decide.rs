@@ -22,7 +22,7 @@ pub struct Decision {
     pub reasons: Vec<String>,
 }
 
-/// Decides on every one of a collection's `backups`, at the time `now`. Their order does not matter.
+/// Decides about all `backups` of a collection at the time `now`. Their order does not matter.
 ///
 /// A backup dated after `now` was made while a clock was wrong. It is kept, and does not count for any rule, so that it cannot
 /// replace others.
@@ -64,7 +64,8 @@ pub fn decide(
     Ok(decisions.collect())
 }
 
-/// Decides on the `backups` of a collection that is gone, at the time `now`: all have expired because of `reason`, except
+/// Decides about the `backups` of a deleted collection at the time `now`: all have expired because of `reason`,
+/// except
 /// protected ones.
 pub fn decide_gone(backups: &[Candidate], reason: &str, now: DateTime<Utc>) -> BTreeMap<BackupId, Decision> {
     let all: Vec<&Candidate> = backups.iter().collect();
@@ -81,7 +82,7 @@ pub fn decide_gone(backups: &[Candidate], reason: &str, now: DateTime<Utc>) -> B
     decisions.collect()
 }
 
-/// What is kept so far, with every reason.
+/// The backups kept so far, with all reasons.
 #[derive(Default)]
 struct Keeping {
     reasons: BTreeMap<BackupId, Vec<String>>,

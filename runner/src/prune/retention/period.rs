@@ -2,14 +2,14 @@
 
 use chrono::{DateTime, Utc};
 
-/// A period of which one backup is kept.
+/// A period for which one backup is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Period {
     /// An hour (UTC).
     Hour,
     /// A day (UTC).
     Day,
-    /// A week of ISO 8601: from Monday on, and of the year that its Thursday is in.
+    /// A week of ISO 8601: it starts on Monday, and belongs to the year of its Thursday.
     Week,
     /// A calendar month.
     Month,
@@ -29,7 +29,7 @@ impl Period {
         }
     }
 
-    /// The name of the period that `time` is in; different periods have different names.
+    /// The name of the period that contains `time`. Different periods have different names.
     pub fn of(self, time: DateTime<Utc>) -> String {
         let format = match self {
             Self::Hour => "%Y-%m-%d %H:00",

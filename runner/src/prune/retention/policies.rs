@@ -23,7 +23,7 @@ pub struct Policies {
 }
 
 impl Policies {
-    /// The rules that the settings give for every collection.
+    /// The rules in the settings, for every collection.
     ///
     /// # Errors
     /// When there is no rule at all.

@@ -1,4 +1,4 @@
-//! Retention by example and by property.
+//! Example-based and property-based tests of retention.
 
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
@@ -49,7 +49,7 @@ fn last(count_: u32) -> Policy {
     Policy { keep_last: count(count_), ..Policy::default() }
 }
 
-/// Long after everything in these tests but what is from the future.
+/// Long after everything in these tests, except for backups from the future.
 fn now() -> DateTime<Utc> {
     time("2040-01-01T00:00:00Z")
 }
@@ -140,10 +140,10 @@ fn a_backup_from_the_future_is_kept_and_pushes_nothing_out() {
 
 #[test]
 fn a_clock_that_was_set_back_expires_nothing() {
-    // Made before the clock was set back, and from now on in the future.
+    // Made before the clock was set back, so now it is in the future.
     let backups = daily("2025-07-01T02:00:00Z", 7);
     assert_eq!(kept_at(&last(1), &backups, time("2024-01-01T00:00:00Z")).len(), 7);
-    // The first backup after that is the only one the rules count.
+    // The first backup after that is the only one that counts for the rules.
     let mut backups = backups;
     backups.push(good("2024-01-01T00:00:00Z"));
     assert_eq!(kept_at(&last(1), &backups, time("2024-01-01T00:00:00Z")).len(), 8);
@@ -191,7 +191,7 @@ fn a_leap_day_is_a_day_of_its_own_and_of_february() {
 #[test]
 fn weeks_are_those_of_iso_8601_also_where_the_year_changes() {
     let policy = Policy { keep_weekly: count(9), ..Policy::default() };
-    // 2020 has a week 53, to which the first three days of 2021 belong.
+    // 2020 has a week 53, which includes the first three days of 2021.
     let backups = [
         good("2020-12-27T23:00:00Z"),
         good("2020-12-28T01:00:00Z"),
@@ -266,7 +266,7 @@ fn the_newest_verified_stays_however_old() {
     backups[1].verified = true;
     assert_eq!(kept(&last(1), &backups), ["2025-07-04-02-00-00", "2025-07-30-02-00-00"]);
     assert_eq!(reasons(&last(1), &backups, &backups[3]), "newest verified");
-    // Verified once and incomplete now: nothing to rely on.
+    // Verified once but incomplete now, so it is not reliable.
     backups[3].standing = Standing::Incomplete;
     assert_eq!(kept(&last(1), &backups), ["2025-07-02-02-00-00", "2025-07-30-02-00-00"]);
 }
@@ -323,7 +323,7 @@ fn standing() -> impl Strategy<Value = Standing> {
     ]
 }
 
-/// Distances in seconds: minutes, days, months, years, so that every rule has something to tell apart.
+/// Distances in seconds: minutes, days, months, years, so that every rule makes a difference.
 fn distance() -> impl Strategy<Value = i64> {
     prop_oneof![1..7_200_i64, 3_600..200_000_i64, 80_000..5_000_000_i64, 20_000_000..50_000_000_i64]
 }
@@ -340,7 +340,7 @@ prop_compose! {
 }
 
 prop_compose! {
-    /// A history from the end of 2019 on, so that week 53, leap days and ends of years are passed.
+    /// A history from the end of 2019 on, which includes week 53, leap days and ends of years.
     fn history()(drafts in proptest::collection::vec(candidate(), 0..40)) -> Vec<Candidate> {
         let mut at = time("2019-12-20T23:00:00Z");
         let mut backups = Vec::new();
@@ -357,7 +357,7 @@ prop_compose! {
 }
 
 prop_compose! {
-    /// A history and a time in it, or after it, at which it is looked at.
+    /// A history, and a time within it or after it.
     fn looked_at()(backups in history(), after in any::<proptest::sample::Index>(), late in any::<bool>())
                    -> (Vec<Candidate>, DateTime<Utc>) {
         let now = if late || backups.is_empty() { time("2120-01-01T00:00:00Z") } else { after.get(&backups).started_at };
@@ -383,7 +383,7 @@ proptest! {
     #[test]
     fn the_newest_good_and_the_newest_verified_are_never_pruned(policy in policy(), (backups, now) in looked_at()) {
         let kept = kept_at(&policy, &backups, now);
-        // Whatever the clock says now, both as of now and of all there is.
+        // Whatever the clock says: at this time, and at the time of the last backup.
         for known in [now, DateTime::<Utc>::MAX_UTC] {
             let good = || backups.iter().rev().filter(|backup| backup.is_good() && backup.started_at <= known);
             for floor in [good().next(), good().find(|backup| backup.verified)].into_iter().flatten() {

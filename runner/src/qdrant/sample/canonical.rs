@@ -1,4 +1,4 @@
-//! The digest of a point's content, the same wherever and however often the point is read.
+//! The digest of a point's content, which does not depend on when and where the point is read.
 //!
 //! Version 1 (`sha256-canonical-1`) is the SHA-256 of this byte sequence: the point's id, its payload and its vectors.
 //! Each value is a tag, a byte, followed by its content; lengths and counts are 8 bytes, big-endian.
@@ -18,15 +18,15 @@
 //! | `S` | sparse vector | count, then index (8 bytes) and 32-bit float in the order of indices |
 //! | `N` | named vectors | count, then name (as text) and vector in the order of the names' bytes |
 //!
-//! A payload or a vector that is absent counts as an empty object. Vectors are 32-bit floats on the server, so that their bits
-//! are what is compared.
+//! A missing payload or vector counts as an empty object. Vectors are 32-bit floats on the server, so their bits are
+//! compared.
 
 use qdrant_backup_shared::Sha256Digest;
 use serde_json::{Map, Number, Value};
 use sha2::{Digest, Sha256};
 
-/// The digest of `point`, which is as Qdrant answers it: `id`, `payload`, `vector`. Nothing when it has no id, or a vector
-/// of a kind that version 1 does not know.
+/// The digest of `point` in Qdrant's format: `id`, `payload`, `vector`. None if it has no id, or a vector of a kind
+/// that version 1 does not support.
 pub fn point_digest(point: &Value) -> Option<Sha256Digest> {
     let mut hasher = Canonical(Sha256::new());
     hasher.json(point.get("id")?);
@@ -90,7 +90,7 @@ impl Canonical {
         }
     }
 
-    /// One unnamed vector, or named ones.
+    /// An unnamed vector, or named ones.
     fn vectors(&mut self, vectors: &Value) -> Option<()> {
         let Value::Object(named) = vectors else { return self.vector(vectors) };
         self.tag(b'N');

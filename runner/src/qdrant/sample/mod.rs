@@ -1,4 +1,4 @@
-//! Samples of points: taken when a backup is made, compared when it is drilled.
+//! Samples of points: taken during a backup, compared in a drill.
 
 mod canonical;
 mod compare;

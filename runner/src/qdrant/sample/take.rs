@@ -37,7 +37,7 @@ pub async fn confirm(
     Ok((!points.is_empty()).then_some(PointsSample { algorithm: PointDigest::CanonicalV1, points }))
 }
 
-/// The digests of points; those of a kind that cannot be sampled are left out.
+/// The digests of points. Points that cannot be sampled are omitted.
 pub(super) fn digests(points: &[Value]) -> Vec<SampledPoint> {
     points
         .iter()

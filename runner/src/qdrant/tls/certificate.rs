@@ -19,7 +19,7 @@ const NAME_MAX_CHARS: usize = 100;
 /// A parsed certificate, not verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Certificate {
-    /// The common names of its subject, as they stand.
+    /// The common names of its subject, unescaped.
     pub common_names: Vec<String>,
     /// Its subject in a few words, on one line.
     pub subject: String,
@@ -108,7 +108,7 @@ struct Element<'a> {
 }
 
 impl<'a> Element<'a> {
-    /// The first element, and what comes after it.
+    /// The first element, and the rest.
     fn first(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
         let (&tag, rest) = bytes.split_first()?;
         let (&length, rest) = rest.split_first()?;

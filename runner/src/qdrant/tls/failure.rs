@@ -15,7 +15,7 @@ fn cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'stati
     }
 }
 
-/// An error and what caused it, down to the first.
+/// An error and its chain of causes.
 pub fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |error| cause(*error))
 }
@@ -82,7 +82,7 @@ fn refused(alert: AlertDescription, has_identity: bool) -> String {
         | AlertDescription::CertificateUnknown
         | AlertDescription::CertificateRequired
         | AlertDescription::UnknownCA
-        // Its issuer has the name of a known one, but another key.
+        // Its issuer has the name of a known authority, but another key.
         | AlertDescription::DecryptError
         | AlertDescription::AccessDenied => {
             if has_identity {

@@ -16,10 +16,10 @@ use crate::host::user::refused;
 /// Size limit for certificate files.
 const MAX_BYTES: u64 = 4 << 20;
 
-/// Where the client's certificate and its key are.
+/// The paths of the client's certificate and key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// The certificate, and those of authorities between it and the one that the server knows, in PEM.
+    /// The certificate, and any intermediate certificates, in PEM.
     pub cert_file: PathBuf,
     /// Its private key, in PEM, not encrypted.
     pub key_file: PathBuf,
@@ -59,7 +59,7 @@ fn at_fault(what: &'static str, path: &Path, problem: impl Display) -> Transport
 /// All certificates in a PEM file.
 ///
 /// # Errors
-/// Says why there are none.
+/// The message explains why there are none.
 pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let text = read(path)?;
     let certificates: Vec<_> = CertificateDer::pem_slice_iter(&text)
@@ -74,7 +74,7 @@ pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String>
 )]
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
     let text = read(path)?;
-    // The two forms: a label of its own, and a header within the old ones.
+    // The two formats: a separate label, and a header in the old ones.
     if text.windows(9).any(|part| part == b"ENCRYPTED") {
         let path = path.display();
         return Err(format!(

@@ -21,7 +21,7 @@ use verifier::ServerVerifier;
 /// The TLS configuration for a server. The system's authorities are only loaded with `uses_tls`.
 ///
 /// # Errors
-/// When a file cannot be used, which it names.
+/// When a file is unusable. The message names it.
 pub fn client_config(
     uses_tls: bool,
     ca_file: Option<&Path>,
@@ -29,8 +29,8 @@ pub fn client_config(
 ) -> Result<ClientConfig, TransportError> {
     let mut roots = RootCertStore::empty();
     if uses_tls {
-        // Certificates of the system that cannot be read leave others that can; none at all shows as an
-        // unknown issuer when connecting.
+        // Unreadable system certificates are skipped. If none can be read, the connection fails with an unknown
+        // issuer.
         let native = rustls_native_certs::load_native_certs();
         roots.add_parsable_certificates(native.certs);
     }

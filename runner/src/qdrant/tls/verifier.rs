@@ -25,7 +25,7 @@ use super::certificate::Certificate;
 const NAMES_SHOWN: usize = 5;
 const NAMES_MAX_CHARS: usize = 200;
 
-/// Verifies the certificates of servers.
+/// Verifies servers' certificates.
 #[derive(Debug)]
 pub struct ServerVerifier {
     roots: RootCertStore,
@@ -46,7 +46,7 @@ impl fmt::Display for NotAccepted {
 impl std::error::Error for NotAccepted {}
 
 impl ServerVerifier {
-    /// One that trusts the authorities in `roots`, and the very certificates in `named`.
+    /// Trusts the authorities in `roots`, and exactly the certificates in `named`.
     pub fn new(
         roots: RootCertStore,
         named: Vec<CertificateDer<'static>>,
@@ -122,7 +122,7 @@ impl ServerCertVerifier for ServerVerifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        // The oldest form of certificates (version 1) can be named as well, and cannot be parsed by the library.
+        // Certificates of the oldest format (version 1) can be in `named` too, but the library cannot parse them.
         let named = self.is_named(certificate) && ParsedCertificate::try_from(certificate).is_err();
         match Certificate::read(certificate).filter(|_| named) {
             Some(read) => {
@@ -226,7 +226,7 @@ fn explain(error: &CertificateError, certificate: Option<&Certificate>, host: &s
     }
 }
 
-/// The names in words. The library gives them as in `DnsName("qdrant.example")`.
+/// The names in words. The library returns `DnsName("qdrant.example")`.
 fn list(names: &[String]) -> String {
     let plain = |name: &String| match name.split_once('(') {
         Some((_, inner)) if name.ends_with(')') => inner.trim_end_matches(')').trim_matches('"').to_owned(),

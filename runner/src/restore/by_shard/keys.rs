@@ -12,14 +12,14 @@ use crate::qdrant::ShardTable;
 /// Prefix of placeholder keys: they use the ids of deleted shards, and are deleted at the end.
 const PLACEHOLDER: &str = "qdrant-backup-gap-";
 
-/// The next key to make.
+/// The next shard key to create.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {
     /// Shard key to create.
     pub key: Value,
-    /// The id that its first shard gets.
+    /// The id of its first shard.
     pub first_id: u32,
-    /// How many shards it gets.
+    /// The number of its shards.
     pub shards: u32,
 }
 

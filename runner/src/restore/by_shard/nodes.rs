@@ -17,7 +17,7 @@ impl Targets {
     /// Finds them. Those that do not answer are returned as warnings; they only matter if a shard is on no other node.
     pub(super) async fn find(destination: &Destination) -> Result<(Self, Vec<String>), Error> {
         let found = match destination.client.nodes(&destination.nodes).await {
-            // Who may not ask that has been told when the restore was planned.
+            // If access is denied, the plan has already reported that.
             Err(error) if error.is_answered() => None,
             other => other?,
         };
@@ -32,7 +32,7 @@ impl Targets {
         Ok((Self { nodes, is_cluster: true }, warnings))
     }
 
-    /// How many there are.
+    /// The number of nodes.
     pub(super) fn count(&self) -> usize {
         self.nodes.len()
     }

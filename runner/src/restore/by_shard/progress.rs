@@ -10,9 +10,9 @@ use crate::session::Session;
 /// An unfinished restore.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Begun {
-    /// Shards whose upload was begun.
+    /// Shards whose upload has started.
     pub sent: BTreeSet<u32>,
-    /// Those that are restored.
+    /// Shards that are restored.
     pub done: BTreeSet<u32>,
 }
 
@@ -38,12 +38,12 @@ pub(super) struct Progress<'a> {
     target: &'a CollectionName,
     url: String,
     is_kept: bool,
-    /// How far it is.
+    /// The progress so far.
     pub(super) begun: Begun,
 }
 
 impl<'a> Progress<'a> {
-    /// For a restore that continues `begun`.
+    /// Continues the restore `begun`.
     pub(super) fn new(
         manifest: &'a Manifest,
         target: &'a CollectionName,
@@ -82,7 +82,7 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// What is where, for a person.
+    /// The state of the shards as text.
     pub(super) fn told(&self, all: impl Iterator<Item = u32>, failed: Option<u32>) -> String {
         let (mut done, mut doubtful, mut left) = (Vec::new(), Vec::new(), Vec::new());
         for id in all {

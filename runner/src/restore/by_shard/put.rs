@@ -77,7 +77,7 @@ pub async fn put(
         return Err(PutError { error: not_made.error, state: TargetState::Absent });
     }
     let half = |error: RestoreError| PutError { error, state: TargetState::Half };
-    // First, because a node that is down makes all that is asked below fail without the shard being named.
+    // First, because if a node is down, all requests below fail without naming the shard.
     settled(session, destination, &targets, put.target).await.map_err(half)?;
     make::complete(session, client, &targets, put).await.map_err(half)?;
     let table = settled(session, destination, &targets, put.target).await.map_err(half)?;
@@ -103,7 +103,7 @@ pub async fn put(
     stages.enter(Stage::Compare);
     session.enter_stage(Stage::Compare, put.collection());
     let counted = count(session, client, put, caught_up).await;
-    // Nothing is left to upload, whatever the count is.
+    // Nothing is left to upload, so the count does not matter.
     progress.strike(session);
     counted.map_err(|error| PutError { state: state_after_count(&error), error })
 }
@@ -147,7 +147,7 @@ async fn upload_all(
 struct Sent<'a> {
     shard_id: u32,
     archive: &'a Archive,
-    /// The nodes that hold it, the best first.
+    /// The nodes that have it, best first.
     holders: Vec<Client>,
 }
 
@@ -220,7 +220,7 @@ async fn wait_until_idle(
     }
 }
 
-/// Where the shards of the new collection lie, once each has an active copy on a node that answers.
+/// The locations of the new collection's shards, once each has an active copy on a node that answers.
 async fn settled(
     session: &mut Session,
     destination: &Destination,

@@ -15,7 +15,7 @@ use crate::restore::differences;
 /// Keys of `params` that must be the same.
 const PARAMS: [&str; 3] = ["vectors", "sparse_vectors", "shard_number"];
 
-/// What was found in a restored collection.
+/// The result of the comparison.
 #[derive(Debug, Default)]
 pub struct Compared {
     /// Differences from the backup.
@@ -67,7 +67,8 @@ pub async fn compare(
     Ok(compared)
 }
 
-/// What differs in vectors, shards and payload indexes. What only the server says, such as a newer version's new keys, does not.
+/// Differences in vectors, shards and payload indexes. Information that only the server has, such as a newer
+/// version's keys, is ignored.
 fn configuration(source: &Source, info: &CollectionInfo) -> Vec<Finding> {
     let mut findings = Vec::new();
     if let Some(params) = source.config.as_ref().and_then(|config| config.get("params")) {

@@ -25,7 +25,7 @@ use crate::verify::{self, Check};
 /// Options of a drill.
 #[derive(Debug, Clone)]
 pub struct DrillOptions {
-    /// Of which collections.
+    /// The collections.
     pub selection: Selection,
     /// Backups to test.
     pub which: Which,
@@ -38,7 +38,7 @@ pub struct DrillOptions {
 /// Everything that the operation is given.
 #[derive(Debug)]
 pub struct DrillContext {
-    /// Where to restore to. Its client ends when the drill is to give way.
+    /// The target. Its requests are canceled when the drill must give way.
     pub destination: Destination,
     /// Notices waiting runs.
     pub give_way: GiveWay,

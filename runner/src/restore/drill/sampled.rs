@@ -1,7 +1,7 @@
 //! Evaluates sampled points that differ from the backup. Pure functions.
 //!
-//! They were read before the snapshot was made and after it, not in it. In a collection that is being written a point can be
-//! deleted or changed and put back in between, so a few that differ prove nothing there.
+//! The samples were read before and after the snapshot, not from it. If the collection is being written to, a point
+//! can be deleted or changed and restored in between, so a few differences prove nothing.
 
 use qdrant_backup_shared::manifest::Source;
 
@@ -12,11 +12,11 @@ use crate::qdrant::sample::{Mismatch, POINTS};
 pub struct Sampled<'a> {
     /// How many points were sampled.
     pub sampled: usize,
-    /// Those that are not as they were.
+    /// The points that differ.
     pub mismatches: &'a [Mismatch],
-    /// How many points were restored, if that is known to the last one.
+    /// The number of restored points, if it is exact.
     pub restored: Option<u64>,
-    /// What was counted when the backup was made.
+    /// The counts from the time of the backup.
     pub source: &'a Source,
     /// Whether all of them matched in an earlier drill of the same backup.
     pub matched_before: bool,
@@ -33,7 +33,7 @@ impl Sampled<'_> {
         }
         let missing = self.missing();
         let differing = self.mismatches.len() - missing;
-        // Points that the count lacks as well were deleted at that moment; the count is judged by itself.
+        // Points that the count lacks too were deleted at that moment. The count is evaluated separately.
         let unexplained = missing.saturating_sub(self.lacking());
         2 * (differing + unexplained) > self.sampled
     }

@@ -10,7 +10,7 @@ use crate::restore::order::Destination;
 use crate::restore::plan::Facts;
 use crate::session::Session;
 
-/// How long removing one may take, for each request.
+/// Maximum time for each cleanup request.
 const CLEANUP: Duration = Duration::from_secs(30);
 
 /// Deletes scratch collections left on the server by killed drills and comparisons of this repository.
@@ -74,7 +74,7 @@ async fn remove_whole(client: &Client, scratch: &CollectionName) -> Result<bool,
     for snapshot in list.snapshots {
         match client.delete_snapshot(&subject, &snapshot.name).await {
             Ok(()) => {}
-            // A proxy may say so too, and once the collection is gone nothing reaches the file.
+            // The 404 may be from a proxy. Once the collection is deleted, the file cannot be deleted.
             Err(error) if error.is_not_found() => {
                 let left = client.snapshots(&subject).await?.snapshots;
                 if left.iter().any(|other| other.name == snapshot.name) {

@@ -1,5 +1,5 @@
-//! The message and the change of the status after the deletion of a leftover, for all callers: runs, restores, drills, and people
-//! with `--yes`.
+//! The message and the change of the status after the deletion of a leftover, for all callers: runs, restores,
+//! drills, and users with `--yes`.
 
 use qdrant_backup_shared::Status;
 use qdrant_backup_shared::status::ServerSnapshot;
@@ -12,14 +12,14 @@ use crate::session::Session;
 /// Maximum number of recorded files that the server does not list.
 const UNLISTED: usize = 100;
 
-/// Who has it deleted.
+/// Who requested the deletion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Occasion {
     /// A run that no longer needs it, or a later one.
     Run,
-    /// A run that has just uploaded it to a collection that is there: now the server must list the file.
+    /// A run that has just uploaded it to an existing collection: now the server must list the file.
     JustUploaded,
-    /// A person with `--yes`.
+    /// A user with `--yes`.
     Person {
         /// Whether it is a file that the server did not list when it was uploaded.
         unlisted: bool,
@@ -33,7 +33,7 @@ enum Record {
     Stays,
     /// It is removed.
     Struck,
-    /// Only a person can delete it.
+    /// Only a user can delete it.
     Unlisted,
 }
 
@@ -65,7 +65,7 @@ pub fn conclude(
     });
 }
 
-/// Takes all that is on record of `leftover` off it.
+/// Removes all records of `leftover`.
 pub fn strike(status: &mut Status, leftover: &ServerSnapshot) {
     for list in
         [&mut status.undeleted_snapshots, &mut status.suspected_leftovers, &mut status.unlisted_uploads]
@@ -86,7 +86,7 @@ fn conclusion(
         (Ok(Deletion::Deleted), _) => {
             (Record::Struck, true, format!("Deleted snapshot {name} of {collection} on the server"))
         }
-        // A server that keeps snapshots in S3 stores an upload on its own disk and lists what is in S3.
+        // A server with snapshots in S3 stores an upload on its own disk, but lists the files in S3.
         (Ok(Deletion::Gone), Occasion::JustUploaded) => {
             let text = format!(
                 "the uploaded file {name} stays on the disk of {node_url}, in the snapshot directory of \
@@ -111,7 +111,7 @@ fn conclusion(
             );
             (Record::Struck, false, text)
         }
-        // With --yes, the person knows where it is.
+        // With --yes, the user knows where it is.
         (Ok(Deletion::Unreachable), Occasion::Person { .. }) => {
             let text = format!(
                 "{}; delete it there by hand: it is no longer on record, so no run will do it",
@@ -135,7 +135,7 @@ fn conclusion(
     }
 }
 
-/// What to say of a snapshot of ours that only a person can delete.
+/// The message about a snapshot of ours that only a user can delete.
 fn unreachable(snapshot: &ServerSnapshot) -> String {
     format!(
         "{} stays in the server's snapshot directory of \"{}\", which is unreachable because there is no \

@@ -9,24 +9,25 @@ use crate::qdrant::{Client, Error, SnapshotName};
 pub enum Deletion {
     /// It is deleted.
     Deleted,
-    /// It was not there any more.
+    /// It did not exist any more.
     Gone,
-    /// Another one has its name now, so it is not ours to delete.
+    /// Another snapshot has its name now, so it must not be deleted.
     Replaced,
-    /// Its collection is gone: it stays on the server's disk, unreachable until a collection with that name exists again.
+    /// Its collection was deleted: it stays on the server's disk, unreachable until a collection with this name
+    /// exists again.
     Unreachable,
 }
 
 /// The state of a recorded snapshot on the server.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// It is there, under this name and with its checksum.
+    /// It exists, with this name and checksum.
     There(SnapshotName),
     /// Its name is not in the list.
     Gone,
-    /// Another one has its name.
+    /// Another snapshot has its name.
     Replaced,
-    /// Its collection is gone.
+    /// Its collection was deleted.
     Unreachable,
 }
 
@@ -54,7 +55,7 @@ pub async fn delete_ours(client: &Client, snapshot: &ServerSnapshot) -> Result<D
     };
     match client.delete_snapshot(&snapshot.into(), &name).await {
         Ok(()) => Ok(Deletion::Deleted),
-        // A proxy may say so too.
+        // The 404 may be from a proxy.
         Err(error) if error.is_not_found() => match look(client, snapshot).await? {
             Standing::There(_) => Err(error),
             Standing::Gone => Ok(Deletion::Gone),

@@ -1,6 +1,6 @@
 //! The file that every upload leaves in the server's snapshot directory, after success and failure.
 //!
-//! It can be deleted through the snapshots API only while there is a collection of that name.
+//! It can be deleted through the snapshots API only while a collection with this name exists.
 
 use chrono::{DateTime, Utc};
 use qdrant_backup_shared::scratch_name::is_scratch_of;
@@ -12,7 +12,7 @@ use super::deletion::{Deletion, delete_ours};
 use crate::qdrant::{Client, Error};
 use crate::session::Session;
 
-/// How the names of uploaded files begin.
+/// The prefix of uploaded files' names.
 pub const UPLOADED: &str = "qdrant-backup-";
 
 /// Records `leftover` before it is on the server, so that a later run deletes it if this one dies.
@@ -86,7 +86,7 @@ pub async fn may_be_at_work(
     !listed && age.is_ok_and(|age| age <= client.create_timeout())
 }
 
-/// What to say of it then.
+/// The message in that case.
 pub fn still_at_work(leftover: &ServerSnapshot) -> String {
     format!(
         "the server may still be restoring {} into \"{}\"; a later run deletes the file",

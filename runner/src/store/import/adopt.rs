@@ -29,31 +29,31 @@ const CHECKSUM_MAX_BYTES: u64 = 4 << 10;
 /// Imports files into one backup directory. The caller holds the lock.
 #[derive(Debug)]
 pub struct Importer<'a> {
-    /// Where backups go.
+    /// The paths of the backup directory.
     pub layout: &'a Layout,
     /// The existing backups, read after taking the lock and after each import.
     pub catalog: &'a Catalog,
-    /// Gives the current time.
+    /// Returns the current time.
     pub clock: Clock,
     /// The collection that the user named.
     pub collection: Option<&'a CollectionName>,
-    /// When the snapshot was made, if its name does not say so.
+    /// When the snapshot was made, if its name does not contain that.
     pub at: Option<DateTime<Utc>>,
-    /// Ends the work.
+    /// Cancels the work.
     pub interrupt: CancellationToken,
 }
 
 /// Result of an import.
 #[derive(Debug)]
 pub enum Adopted {
-    /// It is a backup now.
+    /// It is now a backup.
     New {
         /// Manifest of the new backup.
         manifest: Box<Manifest>,
         /// Remarks, one line each.
         remarks: Vec<String>,
     },
-    /// Its snapshot was a backup already.
+    /// Its snapshot was already a backup.
     Known(BackupId),
 }
 
@@ -64,7 +64,7 @@ struct Draft {
     remarks: Vec<String>,
 }
 
-/// Where an archive is, or will be.
+/// The current or future path of an archive.
 struct Target {
     id: BackupId,
     file_name: String,
@@ -215,7 +215,7 @@ impl Importer<'_> {
         }
     }
 
-    /// The backup that holds the very same snapshot.
+    /// The backup that contains exactly the same snapshot.
     fn known(&self, collection: &CollectionName, examined: &Examined) -> Option<BackupId> {
         let backups = self.catalog.collections.get(collection)?;
         let same = |backup: &&Backup| {

@@ -26,7 +26,7 @@ pub enum ImportError {
         "it is in the directory of a collection other than \"{collection}\"; move it elsewhere to import it"
     )]
     OtherDirectory {
-        /// The collection that was asked for.
+        /// The requested collection.
         collection: String,
     },
     /// It is in the backup directory and is not an orphan.
@@ -39,7 +39,7 @@ pub enum ImportError {
         "\"/files\" is not a collection: it stands for backups of configuration files; give the collection with `--collection`"
     )]
     NotACollection,
-    /// A directory, a pipe, or another thing that is not a file.
+    /// A directory, a pipe, or anything else that is not a file.
     #[error("not a regular file")]
     NotAFile,
     /// The content is a snapshot of one shard.
@@ -66,15 +66,15 @@ pub enum ImportError {
     /// It is complete, but not the one of the manifest.
     #[error("its SHA-256 is {}…, but manifest.json says {}…: it is not the file that was exported", got.short(), expected.short())]
     NotTheExported {
-        /// What the manifest says.
+        /// The value in the manifest.
         expected: Sha256Digest,
-        /// What was computed.
+        /// The computed value.
         got: Sha256Digest,
     },
     /// The content is not a whole snapshot.
     #[error("not a whole snapshot: {problem}")]
     Contents {
-        /// What is wrong, with the member's name.
+        /// The problem, with the member's name.
         problem: String,
     },
     /// It decompresses to too much data.
@@ -92,9 +92,9 @@ pub enum ImportError {
     /// Qdrant's checksum file does not match.
     #[error("Qdrant's checksum file beside it says {}…, but the snapshot has {}…", expected.short(), got.short())]
     ChecksumMismatch {
-        /// What the file says.
+        /// The value in the file.
         expected: Sha256Digest,
-        /// What was computed.
+        /// The computed value.
         got: Sha256Digest,
     },
     /// Qdrant's checksum file is invalid.
@@ -108,12 +108,12 @@ pub enum ImportError {
     /// The copy would not fit.
     #[error("the copy needs {needed} bytes, but only {available} are free")]
     NoRoom {
-        /// Bytes that the copy takes.
+        /// The size of the copy in bytes.
         needed: u64,
-        /// Bytes that are free.
+        /// The free space in bytes.
         available: u64,
     },
-    /// A signal came.
+    /// A signal was received.
     #[error("interrupted by a signal")]
     Interrupted,
     /// Reading or writing failed.

@@ -17,12 +17,12 @@ const ALWAYS_ALLOWED_BYTES: u64 = 16 << 30;
 /// Additional decompressed bytes allowed per byte, the maximum of gzip.
 const EXPANSION: u64 = 1_100;
 
-/// What was found.
+/// The result of reading a file.
 #[derive(Debug)]
 pub struct Examined {
-    /// How the bytes are encoded.
+    /// The encoding of the file.
     pub encoding: Vec<Encoding>,
-    /// The bytes as they are.
+    /// The stored bytes.
     pub stored: SizeAndDigest,
     /// The snapshot in them.
     pub snapshot: SizeAndDigest,
@@ -115,7 +115,7 @@ fn encoding(file: &mut File) -> Result<Vec<Encoding>, ImportError> {
     file.rewind().map_err(ImportError::io("reading"))?;
     match first.as_slice() {
         [0x1f, 0x8b, ..] => Ok(vec![Encoding::Gzip]),
-        // A frame, or a skippable frame before it, as `pzstd` and this program write.
+        // A frame, or a skippable frame before it, as written by `pzstd` and this program.
         [0x28, 0xb5, 0x2f, 0xfd] | [0x50..=0x5f, 0x2a, 0x4d, 0x18] => Ok(vec![Encoding::Zstd]),
         _ => Ok(Vec::new()),
     }
@@ -184,11 +184,11 @@ impl Read for Source<'_> {
 #[error("it decompresses to too many bytes")]
 struct TooLong;
 
-/// Tallies what is consumed of it.
+/// Tallies the data that is consumed.
 struct Tallied<'a, R> {
     inner: R,
     tally: Tally,
-    /// How many more bytes may come.
+    /// The remaining number of bytes.
     left: u64,
     interrupt: &'a CancellationToken,
 }

@@ -122,7 +122,7 @@ impl Importer<'_> {
         Ok((begun.renamed(target), archive, remarks))
     }
 
-    /// The backup that holds the very same snapshots of the same shards.
+    /// The backup that contains exactly the same snapshots of the same shards.
     fn known_by_shard(&self, collection: &CollectionName, exported: &Manifest) -> Option<BackupId> {
         let backups = self.catalog.collections.get(collection)?;
         let has = |manifest: &Manifest, wanted: &Archive| {
@@ -161,7 +161,7 @@ fn manifest_in(directory: &Path) -> Result<Manifest, ImportError> {
 
 fn of_shard(shard_id: u32) -> impl FnOnce(ImportError) -> ImportError {
     move |error| {
-        // This is nothing of the shard.
+        // This does not belong to the shard.
         let of_none = matches!(error, ImportError::Interrupted);
         if of_none { error } else { ImportError::Shard { shard_id, error: Box::new(error) } }
     }

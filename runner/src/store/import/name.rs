@@ -10,7 +10,7 @@ use super::error::ImportError;
 /// Qdrant's peer ids are random numbers of up to 53 bits. A shorter number may belong to the collection's name.
 const PEER_DIGITS: usize = 10;
 
-/// What was read from a name.
+/// The information in a file name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Named {
     /// The collection, given or read.
@@ -23,12 +23,12 @@ pub struct Named {
     pub snapshot_name: Option<String>,
 }
 
-/// Reads `<collection>-<peer>-<stamp>.snapshot[.gz|.zst]`, which is how Qdrant names snapshots, and
-/// `<stem>[.<peer>].snapshot[.gz|.zst]`, which is how archives are named here. `given` is the collection that the user named, `known` whether there are
-/// backups of a collection.
+/// Parses `<collection>-<peer>-<stamp>.snapshot[.gz|.zst]`, Qdrant's names of snapshots, and
+/// `<stem>[.<peer>].snapshot[.gz|.zst]`, this program's names of archives. `given` is the collection that the user
+/// named, and `known` returns whether there are backups of a collection.
 ///
 /// # Errors
-/// When the collection was not given and the name does not tell it.
+/// When the collection was not given and the name does not contain it.
 pub fn read(
     file_name: &str,
     given: Option<&CollectionName>,
@@ -70,7 +70,7 @@ pub fn collection_of(component: &str) -> Option<CollectionName> {
     CollectionName::new(name).ok().filter(|name| name.component() == component)
 }
 
-/// What comes before the stamp, the stamp, and the peer of one of several archives.
+/// The text before the stamp, the stamp, and the peer of one of several archives.
 fn split(plain: &str) -> Option<(&str, DateTime<Utc>, Option<u64>)> {
     let stem = plain.strip_suffix(".snapshot")?;
     let (stem, peer) = match stem.rsplit_once('.') {

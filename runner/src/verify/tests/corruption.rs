@@ -1,4 +1,4 @@
-//! Bytes that change and archives that are cut, with the manifest left as it was.
+//! Changed bytes and truncated archives with unchanged manifests.
 
 use std::io::Write;
 
@@ -13,7 +13,8 @@ use crate::verify::Depth;
 
 const ID: &str = "2025-07-15-14-30-00";
 
-/// Every genuine snapshot of a collection: as gzip of one member, as gzip as backups write it, as zstd and as it is.
+/// Every genuine snapshot of a collection: as gzip with one member, as gzip like in backups, as zstd, and
+/// uncompressed.
 fn backups(place: &Place) -> Vec<(Whole, Vec<u8>)> {
     let mut backups = Vec::new();
     for (number, name) in COLLECTIONS.iter().enumerate() {
@@ -68,7 +69,7 @@ fn a_thousand_single_byte_corruptions_are_all_found() {
     let mut found = 0;
     for round in 0..1000 {
         let (backup, bytes) = &backups[round % backups.len()];
-        // Each byte of the header has its turn, then any place.
+        // Every byte of the header, then random positions.
         let offset =
             if round < 10 * backups.len() { round / backups.len() } else { random.usize(..bytes.len()) };
         let flip = random.u8(1..);

@@ -1,4 +1,4 @@
-//! Structural defects whose digests were made to match: only the contents can tell.
+//! Structural defects with matching digests, which only the contents show.
 
 use std::collections::BTreeSet;
 
@@ -11,14 +11,14 @@ use crate::verify::Depth;
 
 const ID: &str = "2025-07-15-14-30-00";
 
-/// A snapshot with a defect, and what the defect is.
+/// A snapshot with a defect, and a description of the defect.
 struct Defect {
     sort: &'static str,
     what: String,
     snapshot: Vec<u8>,
 }
 
-/// Checks a defect of `name` behind digests that fit.
+/// Checks a defect of `name` with matching digests.
 fn outcome(place: &Place, name: &str, snapshot: &[u8], gzip: bool) -> (CheckOutcome, Vec<String>) {
     let encoding = if gzip { vec![Encoding::Gzip] } else { vec![] };
     let mut manifest = describe("docs", ID, &genuine(name), &encoding);
@@ -31,7 +31,8 @@ fn outcome(place: &Place, name: &str, snapshot: &[u8], gzip: bool) -> (CheckOutc
     (check.outcome, check.findings.into_iter().map(|finding| finding.message).collect())
 }
 
-/// Members of a kind of which there are several cannot be missed: how many there were is written nowhere.
+/// A missing member cannot be detected if there are several of its kind, because the archive does not contain their
+/// number.
 fn one_of_several(entries: &[Entry], name: &str) -> bool {
     ["/wal/", "/segments/"].iter().any(|part| {
         name.split_once(part).is_some_and(|(shard, _)| {
@@ -56,7 +57,7 @@ fn missing_members(entries: &[Entry], defects: &mut Vec<Defect>) {
 fn cut_segments(entries: &[Entry], random: &mut fastrand::Rng, defects: &mut Vec<Defect>) {
     for (place, entry) in entries.iter().enumerate().filter(|(_, entry)| entry.name().ends_with(".tar")) {
         let mut lengths = vec![0, entry.data.len() - 512, random.usize(..entry.data.len())];
-        // Between two members, where no block is torn.
+        // Between two members, at a block boundary.
         let inside = take_apart(&entry.data);
         lengths.push(put_together(&inside[..inside.len() - 1]).len());
         lengths.push(put_together(&inside[..inside.len() / 2]).len());
@@ -120,7 +121,7 @@ fn absurd_sizes(entries: &[Entry], defects: &mut Vec<Defect>) {
     defects.push(Defect { sort: "size absurd", what: "sparse".to_owned(), snapshot: tar });
 }
 
-/// The member `name` replaced by that of another snapshot, where the two differ.
+/// The member `name`, replaced by that of another snapshot if the two differ.
 fn foreign_configs(name: &str, entries: &[Entry], defects: &mut Vec<Defect>) {
     let own = entries.iter().position(|entry| entry.name() == "config.json").unwrap();
     let params =

@@ -1,4 +1,4 @@
-//! Backups made of genuine snapshots, damaged in every way that comes to mind.
+//! Backups of genuine snapshots, damaged in many ways.
 
 mod corruption;
 mod defects;

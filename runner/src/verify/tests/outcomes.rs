@@ -1,4 +1,4 @@
-//! Failed, inconclusive and unsupported are three things; what is recorded, and what is due.
+//! Failed, inconclusive and unsupported are different outcomes. Tests what is recorded and which backups are due.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -208,7 +208,7 @@ fn a_torn_or_foreign_record_is_moved_aside_and_kept() {
     assert!(place.path().exists());
 }
 
-/// A backup of day `day` whose archive was last read on day `read`.
+/// A backup from day `day` whose archive was last read on day `read`.
 fn of_day(day: i64, read: Option<i64>, failed: bool) -> Backup {
     let mut manifest = describe("docs", ID, &genuine("1.18.3/empty.snapshot"), &[]);
     manifest.backup_id = qdrant_backup_shared::BackupId::at(at(day));

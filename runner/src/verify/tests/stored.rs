@@ -52,7 +52,7 @@ impl Place {
         Self { directory, layout }
     }
 
-    /// Stores `snapshot` as the backup `id` of `collection`; the manifest is what a backup would have written.
+    /// Stores `snapshot` as backup `id` of `collection`, with the manifest that a backup would have written.
     pub fn store(&self, collection: &str, id: &str, snapshot: &[u8], encoding: &[Encoding]) -> Whole {
         let manifest = describe(collection, id, snapshot, encoding);
         self.put(&manifest, &stored(snapshot, encoding))
@@ -69,7 +69,7 @@ impl Place {
         Whole { backup, manifest: manifest.clone() }
     }
 
-    /// Where the only archive of `backup` lies.
+    /// The path of the only archive of `backup`.
     pub fn archive(&self, backup: &Whole) -> PathBuf {
         let manifest = &backup.manifest;
         self.layout.collection(&manifest.collection).join(&manifest.archives[0].file_name)
@@ -108,7 +108,7 @@ pub fn stored(snapshot: &[u8], encoding: &[Encoding]) -> Vec<u8> {
     let compression = match encoding {
         [] => Compression::None,
         [Encoding::Gzip] => {
-            // As another tool does it: one member.
+            // Like another tool: one member.
             let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(2));
             encoder.write_all(snapshot).unwrap();
             return encoder.finish().unwrap();

@@ -1,8 +1,8 @@
-//! A small rewriter of snapshots: takes a tar apart and puts it together again, sizes and checksums made to fit.
+//! A small rewriter of snapshots: splits a tar into entries and joins them again, with corrected sizes and checksums.
 
 use tar::Header;
 
-/// One entry of a snapshot without extended sparse maps, as its bytes are.
+/// An entry of a snapshot without extended sparse maps, as raw bytes.
 #[derive(Clone)]
 pub struct Entry {
     pub header: Header,
@@ -43,7 +43,7 @@ pub fn take_apart(tar: &[u8]) -> Vec<Entry> {
     entries
 }
 
-/// Without an end marker, as Qdrant leaves the segments' archives.
+/// Without an end marker, like Qdrant's segment archives.
 pub fn put_together(entries: &[Entry]) -> Vec<u8> {
     let mut tar = Vec::new();
     for entry in entries {
@@ -54,14 +54,14 @@ pub fn put_together(entries: &[Entry]) -> Vec<u8> {
     tar
 }
 
-/// As [`put_together`], and ended.
+/// Like [`put_together`], with an end marker.
 pub fn whole(entries: &[Entry]) -> Vec<u8> {
     let mut tar = put_together(entries);
     tar.extend_from_slice(&[0; 1024]);
     tar
 }
 
-/// Appends one entry whose header says what it says; only its checksum is made to fit.
+/// Appends an entry with this header unchanged, except for the checksum.
 pub fn append(tar: &mut Vec<u8>, mut header: Header, data: &[u8]) {
     header.set_cksum();
     tar.extend_from_slice(header.as_bytes());

@@ -1,4 +1,4 @@
-//! What happens to runs and to what they leave.
+//! Situations of runs and backups.
 
 use std::fs;
 
@@ -29,10 +29,10 @@ pub fn a_good_run(site: &mut Site, chain: &Chain) {
         last_good_backup: "…",
         command: "amtool alert query alertname=QdrantBackupWatchdog --alertmanager.url=http://localhost:9093",
     };
-    // Longer than any alert's delay of up to an hour, which is half a minute here.
+    // Longer than any alert delay: at most an hour, which is half a minute here.
     let ago = "time() - qdrant_backup_last_attempt_timestamp_seconds{SITE,operation=\"backup\"}";
     chain.sees(site, &format!("{ago} > bool 35"), "1");
-    eventually("the watchdog was heard again and again", || {
+    eventually("the watchdog alert is repeated", || {
         chain.notified().iter().filter(|notified| watchdog.is(notified)).count() >= 5
     });
     for notified in chain.notified().iter().filter(|notified| watchdog.is(notified)) {
@@ -144,7 +144,7 @@ pub fn a_killed_run(site: &mut Site, chain: &Chain) {
     site.server.faults(|faults| faults.clear());
     site.run().success();
     chain.resolves(site, &stalled);
-    // Its snapshot lay on the server until the next run, which on a slow machine is a long time.
+    // Its snapshot stayed on the server until the next run, which can take long on a slow machine.
     chain.assert_told_of(site, &["RunStalled"], &["ServerLeftovers"]);
 }
 
@@ -168,7 +168,7 @@ pub fn another_server(site: &mut Site, chain: &Chain) {
     site.place.run(&["accept-source"]).success();
     site.run().success();
     chain.resolves(site, &changed);
-    // Between the two commands the last prune is still a failure, and nothing inhibits that.
+    // Between the two commands the last prune still counts as failed, and no alert inhibits that.
     chain.assert_told_of(site, &["SourceChanged"], &["RunFailed"]);
 }
 
@@ -191,7 +191,7 @@ pub fn no_drill_that_passes(site: &mut Site, chain: &Chain) {
     target.faults(|faults| faults.clear());
     site.place.run(&["drill", "--backup", "least-recent"]).success();
     chain.is_quiet(site);
-    // Whoever reads of these reads them once.
+    // Receivers of info alerts get no resolved message.
     assert!(!chain.has_resolved(site, &undrilled));
     chain.assert_told_of(site, &["DrillTooOld", "RunFailed"], &[]);
 }
@@ -211,7 +211,7 @@ pub fn no_run_any_more(site: &mut Site, chain: &Chain) {
     chain.fires(site, &late);
     chain.is_suppressed(site, "CollectionTooOld", &late);
 
-    // The exporter is restarted, and Prometheus notices that it was away: the same alert continues.
+    // The exporter is restarted and Prometheus sees that it was down: the same alert continues.
     let since = "ALERTS_FOR_STATE{alertname=\"QdrantBackupTooOld\",instance=\"late\"}";
     let before = chain.prometheus.value(since).expect("it is active");
     site.kill_exporter();
@@ -228,6 +228,6 @@ pub fn no_run_any_more(site: &mut Site, chain: &Chain) {
 
     site.run().success();
     chain.resolves(site, &late);
-    // Nobody was told the same twice. What a slow machine makes of the wait is another matter.
+    // No notification was repeated. Alerts caused by the wait on a slow machine are ignored.
     chain.assert_told_of(site, &["TooOld"], &["ExporterDown", "VerifyTooOld", "PruneTooOld"]);
 }

@@ -1,4 +1,4 @@
-//! What the exporter sees, or does not.
+//! Situations of the exporter.
 
 use crate::chain::Chain;
 use crate::expected::Expected;

@@ -1,4 +1,4 @@
-//! What can happen to a machine's backups, who is told, and how it ends.
+//! What can happen to a machine's backups: the alert, its receiver, and how it resolves.
 
 mod backups;
 mod exporter;
@@ -6,11 +6,11 @@ mod exporter;
 use crate::chain::Chain;
 use crate::site::{CRON, Site};
 
-/// A situation, and how it goes.
+/// A situation and its test.
 pub struct Situation {
     /// The machine's name.
     pub name: &'static str,
-    /// When backups are due there.
+    /// The machine's schedule.
     pub cron: &'static str,
     pub run: fn(&mut Site, &Chain),
 }
@@ -32,6 +32,6 @@ pub const SITUATIONS: &[Situation] = &[
     situation("fresh", exporter::a_repository_before_its_first_run),
     situation("misconfigured", exporter::a_web_configuration_that_turned_bad),
     situation("uninitialised", exporter::no_repository),
-    // After ten seconds a backup is too old.
+    // A backup is too old after ten seconds.
     Situation { name: "late", cron: "*/10 * * * *", run: backups::no_run_any_more },
 ];

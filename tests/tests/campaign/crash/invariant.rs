@@ -1,4 +1,4 @@
-//! What must hold in every state that a crash may leave.
+//! The invariants for every state that a crash can leave.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Read;
@@ -17,53 +17,53 @@ use sha2::{Digest, Sha256};
 use super::known::{Known, Which};
 use super::operation::{Recorded, snapshots};
 
-/// What must hold.
+/// An invariant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Invariant {
-    /// A backup that is called good decodes to exactly what its manifest says.
+    /// A backup listed as good decodes to exactly what its manifest says.
     GoodIsGood,
-    /// A backup is as it was before or as it is in the end: a new one is never without its archives.
+    /// A backup is in its state from before or in its final state. A new one never lacks its archives.
     BackupComplete,
-    /// No good backup is gone but those that are gone in the end too, and no collection loses its last one.
+    /// No good backup is missing except those that are missing at the end too, and no collection loses its last one.
     NothingVanishes,
-    /// What is left of a backup that is being deleted is noted in the status.
+    /// The status records the remains of a backup that is being deleted.
     DeletionNoted,
-    /// A file under its final name holds what it held when it got that name.
+    /// A file under its final name has the contents it had when it got that name.
     NamedWhole,
-    /// The repository can be read, and nothing cannot that could before.
+    /// The repository is readable, and so is everything that was readable before.
     Readable,
-    /// The status can be read with its journal, but for what was not synced of that.
+    /// The status and its journal are readable, except for unsynced data in the journal.
     StatusReadable,
-    /// A last success is never forgotten.
+    /// A last success is never lost.
     SuccessKept,
-    /// What lies on the server because of us is known.
+    /// Everything that we left on the server is on record.
     ServerKnown,
 }
 
-/// What does not hold, and how.
+/// A broken invariant, with details.
 #[derive(Debug)]
 pub struct Broken(pub Invariant, pub String);
 
-/// Length and digest of what an archive decodes to.
+/// Length and digest of the decoded archive.
 type Plain = (u64, [u8; 32]);
 
-/// Judges the states that a recording may leave.
+/// Checks the states that a recording can leave.
 pub struct Judge {
-    /// Where the states are shown.
+    /// The directory that contains the state.
     directory: PathBuf,
     before: Known,
     after: Known,
     has_repository: bool,
-    /// What each file held when it got its name.
+    /// The contents of each file when it got its name.
     named: BTreeMap<String, BTreeSet<[u8; 32]>>,
-    /// What lies on the server and is not ours, as node, folder and name.
+    /// Snapshots on the server that are not ours, as node, folder and name.
     foreign: BTreeSet<(usize, String, String)>,
-    /// Archives that were decoded, by digest and encoding.
+    /// Decoded archives, by digest and encoding.
     decoded: HashMap<([u8; 32], String), Option<Plain>>,
 }
 
 impl Judge {
-    /// For the states of what is recorded, which are shown in `directory`.
+    /// A judge for a recording's states, which are written to `directory`.
     pub fn new(recorded: &Recorded, directory: &Path) -> Self {
         let recording = &recorded.recording;
         let mut named: BTreeMap<String, BTreeSet<[u8; 32]>> = BTreeMap::new();
@@ -81,7 +81,7 @@ impl Judge {
         }
     }
 
-    /// What does not hold in `tree`, which is shown, while the server is as `server` says.
+    /// The broken invariants in the state `tree`, which the directory contains, with this state of the server.
     pub fn broken(&mut self, tree: &Tree, server: &State) -> Vec<Broken> {
         let mut broken = Vec::new();
         let known = match Known::of(&self.directory) {
@@ -98,7 +98,7 @@ impl Judge {
 
     fn readable(&self, known: &Known, tree: &Tree, broken: &mut Vec<Broken>) {
         match json_file::read::<Repository>(&known.layout.repository_file()) {
-            // Only `init` begins without one.
+            // Only `init` starts without one.
             Err(error) if !error.is_not_found() || self.has_repository => {
                 broken.push(Broken(Invariant::Readable, error.to_string()));
             }
@@ -158,7 +158,7 @@ impl Judge {
         }
     }
 
-    /// Whether the archive is what its manifest says.
+    /// Whether the archive matches its manifest.
     fn decodes(&mut self, blob: Option<&Blob>, archive: &Archive) -> Result<(), String> {
         let blob = blob.ok_or("it is not there")?;
         if blob.sha256 != *archive.stored.sha256.as_bytes() {
@@ -179,7 +179,7 @@ impl Judge {
         }
     }
 
-    /// The status, as far as it can be read.
+    /// The status, as far as it is readable.
     fn status(&self, known: &Known, tree: &Tree, broken: &mut Vec<Broken>) -> Option<Status> {
         let kept = match &known.status {
             Err(problem) => {
@@ -194,7 +194,7 @@ impl Judge {
             }
             Ok(Some(kept)) => kept,
         };
-        // Sectors that were not written show as zeros, which no line has.
+        // Unwritten sectors read as zeros, which no line contains.
         let journal = tree.file("status.json.journal");
         let is_torn = journal.is_some_and(|blob| blob.bytes.contains(&0));
         if let Some(problem) = kept.problem.as_ref().filter(|_| !is_torn) {
@@ -212,12 +212,12 @@ impl Judge {
         Some(kept.status.clone())
     }
 
-    /// Whether the status knows the collection in the end.
+    /// Whether the final status contains the collection.
     fn knows(&self, name: &CollectionName) -> bool {
         matches!(&self.after.status, Ok(Some(after)) if after.status.collections.contains_key(name))
     }
 
-    /// Archives of backups that were there before are orphans only if the status says that they are being deleted.
+    /// Archives of earlier backups may be orphans only if the status records that they are being deleted.
     fn deletions(&self, known: &Known, status: &Option<Status>, broken: &mut Vec<Broken>) {
         for path in known.orphans.difference(&self.before.orphans) {
             let of = |(collection, id): &&Which| {
@@ -242,7 +242,7 @@ impl Judge {
     }
 }
 
-/// Whether the status says of a snapshot, or that one was asked for there.
+/// Whether the status mentions the snapshot, or a creation requested in its folder.
 fn knows(status: &Status, folder: &str, name: &str) -> bool {
     let (collection, shard) = match folder.split_once("/shards/") {
         Some((collection, shard)) => (collection, shard.parse().ok()),
@@ -261,7 +261,7 @@ fn knows(status: &Status, folder: &str, name: &str) -> bool {
         || current.chain(&status.unanswered_creations).any(asked)
 }
 
-/// Whether the status names a snapshot that is on the server.
+/// Whether the status names this snapshot.
 pub fn names(status: &Status, folder: &str, name: &str) -> bool {
     let mut without_intents = status.clone();
     without_intents.current_run = None;

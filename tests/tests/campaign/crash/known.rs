@@ -1,4 +1,4 @@
-//! What a backup directory tells of itself.
+//! What a backup directory contains, read with the product's own code.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -12,20 +12,20 @@ use qdrant_backup_shared::{CollectionName, Layout};
 /// Collection and id of a backup.
 pub type Which = (CollectionName, BackupId);
 
-/// What a directory tells.
+/// The contents of a directory.
 pub struct Known {
     pub layout: Layout,
     pub backups: BTreeMap<Which, Backup>,
-    /// Archives without a manifest, by their names in the directory.
+    /// Archives without a manifest, by relative path.
     pub orphans: BTreeSet<String>,
-    /// What cannot be read, and why.
+    /// Unreadable files, with reasons.
     pub unreadable: BTreeMap<String, String>,
-    /// The status, if there is one, or why it cannot be read.
+    /// The status, None if there is none, or why it is unreadable.
     pub status: Result<Option<Kept>, String>,
 }
 
 impl Known {
-    /// Looks at `directory`.
+    /// Reads `directory`.
     pub fn of(directory: &Path) -> Result<Self, String> {
         let layout = Layout::new(directory, directory);
         let catalog = Catalog::read(&layout).map_err(|error| error.to_string())?;
@@ -52,14 +52,14 @@ impl Known {
         })
     }
 
-    /// What a directory as `tree` tells.
+    /// The contents of a directory with the state `tree`.
     pub fn of_tree(tree: &Tree) -> Self {
         let scratch = tempfile::tempdir().expect("a directory");
         Stage::on(scratch.path()).show(tree);
         Self::of(scratch.path()).expect("a catalog")
     }
 
-    /// The condition of a backup that is there.
+    /// The condition of an existing backup.
     pub fn condition(&self, which: &Which) -> Option<Condition> {
         self.backups.get(which).map(Backup::condition)
     }

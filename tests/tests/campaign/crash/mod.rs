@@ -1,7 +1,7 @@
 //! Kills and power failures at every change that the program makes in its directory.
 //!
-//! `operations` has the commands that are recorded and what there is before them, `operation` how they are recorded, `known` what a
-//! directory tells, `invariant` what must hold in every state that a crash may leave, and `repair` what the next run must make of it.
+//! `operations` defines the recorded commands and their initial states, `operation` records them, `known` reads a
+//! directory, `invariant` checks every state that a crash can leave, and `repair` checks the next run.
 
 mod invariant;
 mod known;
@@ -22,14 +22,14 @@ use known::Known;
 use operation::{Operation, Recorded};
 use repair::{Case, repair};
 
-/// How many states of each operation a short campaign has repaired.
+/// How many states of each operation a short campaign repairs.
 const REPAIRS: usize = 4;
-/// How many operations are gone through at a time.
+/// How many operations run in parallel.
 const THREADS: usize = 2;
-/// Of what does not hold, so much is shown.
+/// Maximum number of failures to show.
 const SHOWN: usize = 40;
 
-/// What each defence is there for: where it is taken out of, and what some state then breaks.
+/// The purpose of each defense: the operation it is removed from, and the invariants that this breaks.
 const MUTATIONS: &[(Mutation, &str, &[Invariant])] = &[
     (Mutation::NoDirectorySync, "backup", &[Invariant::BackupComplete, Invariant::ServerKnown]),
     (Mutation::NoDirectorySync, "prune", &[Invariant::BackupComplete, Invariant::DeletionNoted]),
@@ -49,7 +49,7 @@ const MUTATIONS: &[(Mutation, &str, &[Invariant])] = &[
     (Mutation::NoIntent, "backup", &[Invariant::ServerKnown]),
 ];
 
-/// What was tried, and what does not hold.
+/// Counts and failures.
 #[derive(Default)]
 struct Tried {
     counts: BTreeMap<&'static str, u64>,
@@ -61,7 +61,7 @@ impl Tried {
         *self.counts.entry(what).or_default() += more as u64;
     }
 
-    /// Records the operation, judges every state that a crash may leave of it, and has some or all of them repaired.
+    /// Records the operation, checks every state that a crash can leave, and repairs some or all of them.
     fn go_through(&mut self, operation: &Operation, extent: Extent) {
         let begun = Instant::now();
         let recorded = operation.record();
@@ -79,7 +79,7 @@ impl Tried {
         println!("{}: {:.1?}", operation.name, begun.elapsed());
     }
 
-    /// All states of what is recorded, each once with each state of the server.
+    /// All states of the recording, each once per state of the server.
     fn judge(&mut self, recorded: &Recorded) -> Vec<Case> {
         let scratch = tempfile::tempdir().expect("a directory");
         let mut stage = Stage::on(scratch.path());
@@ -115,14 +115,14 @@ impl Tried {
     }
 }
 
-/// `QDRANT_BACKUP_CRASH_OPERATION` names the only operation that is gone through.
+/// If `QDRANT_BACKUP_CRASH_OPERATION` is set, only this operation is tested.
 #[test]
 fn after_a_crash_at_any_change_nothing_is_lost_and_the_next_run_repairs_everything() {
     let extent = Extent::asked_for();
     let only = std::env::var("QDRANT_BACKUP_CRASH_OPERATION").ok();
     let chosen = |operation: &&Operation| only.as_ref().is_none_or(|name| operation.name == name);
     let queue: Mutex<Vec<&Operation>> = Mutex::new(operations::ALL.iter().filter(chosen).collect());
-    let next = || queue.lock().expect("nobody has panicked").pop();
+    let next = || queue.lock().expect("no thread has panicked").pop();
     let tried: Mutex<Tried> = Mutex::default();
     std::thread::scope(|scope| {
         for _ in 0..THREADS {
@@ -130,7 +130,7 @@ fn after_a_crash_at_any_change_nothing_is_lost_and_the_next_run_repairs_everythi
                 while let Some(operation) = next() {
                     let mut of_one = Tried::default();
                     of_one.go_through(operation, extent);
-                    let mut tried = tried.lock().expect("nobody has panicked");
+                    let mut tried = tried.lock().expect("no thread has panicked");
                     of_one
                         .counts
                         .into_iter()
@@ -142,14 +142,14 @@ fn after_a_crash_at_any_change_nothing_is_lost_and_the_next_run_repairs_everythi
             });
         }
     });
-    let Tried { counts, broken } = tried.into_inner().expect("nobody has panicked");
+    let Tried { counts, broken } = tried.into_inner().expect("no thread has panicked");
     assert!(broken.is_empty(), "{} times:\n{}", broken.len(), broken[..broken.len().min(SHOWN)].join("\n"));
     let mut tally = Tally::of("crash");
     counts.iter().for_each(|(what, count)| tally.add(what, *count));
     tally.done();
 }
 
-/// Which invariants some state breaks where the defence is lacking, until all of `expected` are among them.
+/// The invariants that break without this defense. Stops once all of `expected` are among them.
 fn caught(recorded: &Recorded, mutation: Mutation, expected: &BTreeSet<Invariant>) -> BTreeSet<Invariant> {
     let scratch = tempfile::tempdir().expect("a directory");
     let mut stage = Stage::on(scratch.path());
@@ -160,7 +160,7 @@ fn caught(recorded: &Recorded, mutation: Mutation, expected: &BTreeSet<Invariant
     assert_ne!(without, with.iter().collect::<Vec<_>>(), "{mutation:?} changes nothing in {}", recorded.name);
     let (mut caught, mut seen) = (BTreeSet::new(), HashSet::new());
     states_after(&recorded.recording.before, without, |position, tree| {
-        // As many changes of the recording as were made by then.
+        // The number of changes of the original recording up to this position.
         let made = mutated[..position].iter().map(|(number, _)| number + 1).max().unwrap_or(0);
         for server in recorded.servers(made) {
             if seen.insert((tree.digest(), server)) {
@@ -190,7 +190,7 @@ fn a_defence_that_is_taken_out_is_missed() {
         }
     }
     let tried: BTreeSet<Mutation> = MUTATIONS.iter().map(|(mutation, ..)| *mutation).collect();
-    assert_eq!(tried, Mutation::ALL.into(), "each defence is taken out");
+    assert_eq!(tried, Mutation::ALL.into(), "each defense is removed");
     assert!(missed.is_empty(), "{missed:#?}");
     tally.done();
 }
@@ -200,7 +200,7 @@ fn recorded(name: &str) -> Recorded {
     operation.expect("such an operation").record()
 }
 
-/// The invariants that no lacking defence of [`MUTATIONS`] breaks.
+/// The invariants that no mutation of [`MUTATIONS`] breaks.
 #[test]
 fn what_is_lost_without_any_crash_is_seen_too() {
     let recorded = recorded("backup");

@@ -1,4 +1,4 @@
-//! What is recorded: a command, and what is there before it.
+//! What is recorded: a command and its initial state.
 
 use std::collections::BTreeSet;
 use std::ops::{ControlFlow, RangeInclusive};
@@ -15,52 +15,52 @@ pub const KEEP: &str = "retention: {keep_last: 99}\n";
 
 /// One command of the program.
 pub struct Operation {
-    /// As failures call it.
+    /// The name in failure messages.
     pub name: &'static str,
-    /// Makes what there is before.
+    /// Creates the initial state.
     pub prepare: fn() -> Prepared,
 }
 
-/// What there is before the command.
+/// The state before the command.
 pub struct Prepared {
     pub server: Server,
     pub place: Place,
-    /// The configuration while the command is recorded.
+    /// The configuration for the recorded command.
     pub configuration: String,
-    /// The configuration for what follows a crash, which deletes nothing.
+    /// The configuration for runs after a crash. It deletes nothing.
     pub calm: String,
     pub command: Vec<String>,
-    /// What is called after a crash, before `run`: each succeeds.
+    /// Commands that must succeed after a crash, before `run`.
     again: Vec<Vec<String>>,
-    /// What lies on the server and is not ours.
+    /// Snapshots on the server that are not ours.
     foreign: BTreeSet<(usize, String, String)>,
-    /// Where copies go.
+    /// The offsite place.
     pub elsewhere: Option<PathBuf>,
 }
 
-/// A recording with all that a repair needs.
+/// A recording, with everything that a repair needs.
 pub struct Recorded {
     pub name: &'static str,
     pub recording: Recording,
-    /// What the server knew, from when on.
+    /// The states of the server, each with its start time.
     pub history: Vec<Remembered>,
-    /// What lies on it and is not ours, as node, folder and name.
+    /// Snapshots on the server that are not ours, as node, folder and name.
     pub foreign: BTreeSet<(usize, String, String)>,
     pub server: Server,
     pub place: Place,
     pub again: Vec<Vec<String>>,
-    /// Where copies go, as it was in the end.
+    /// The offsite place in its final state.
     pub elsewhere: Option<(PathBuf, Tree)>,
 }
 
-/// The Qdrant, one server or a cluster.
+/// A single server or a cluster.
 pub enum Server {
     One(StandIn),
     Cluster(StandInCluster),
 }
 
 impl Server {
-    /// Its nodes, of which the first is the one that is asked.
+    /// Its nodes. The program is configured with the first.
     pub fn nodes(&self) -> &[StandIn] {
         match self {
             Self::One(server) => std::slice::from_ref(server),
@@ -68,17 +68,17 @@ impl Server {
         }
     }
 
-    /// Where it answers.
+    /// Its URL.
     pub fn url(&self) -> String {
         self.nodes()[0].url()
     }
 
-    /// Lets it be as it was.
+    /// Restores a state.
     pub fn set(&self, state: &State) {
         self.nodes()[0].state(|now| *now = state.clone());
     }
 
-    /// What it knows now.
+    /// The current state.
     pub fn get(&self) -> State {
         self.nodes()[0].state(|now| now.clone())
     }
@@ -95,14 +95,14 @@ impl Server {
 }
 
 impl Operation {
-    /// Makes what is there before, and records the command.
+    /// Creates the initial state and records the command.
     pub fn record(&self) -> Recorded {
         (self.prepare)().record(self.name)
     }
 }
 
 impl Prepared {
-    /// With nothing of ours on the server.
+    /// A server without snapshots of ours.
     pub fn new(server: Server, place: Place, configuration: String, command: &[&str]) -> Self {
         let calm = format!("{IMPATIENT}{KEEP}");
         let foreign = snapshots(&server.get());
@@ -133,8 +133,8 @@ impl Prepared {
         Recorded { name, recording, history, foreign, server, place, again, elsewhere }
     }
 
-    /// As a crash in the middle of its command has left everything, and with this command then. Where something of ours ever lay on
-    /// the server, it does.
+    /// The state after a crash in the middle of this command, with `command` as the next one. If anything of ours was
+    /// ever on the server, the crash is at such a time.
     pub fn crashed(self, command: &[&str]) -> Self {
         let recorded = self.record("the command before the crash");
         let changes = recorded.recording.changes();
@@ -157,13 +157,13 @@ impl Prepared {
         Self { foreign, ..Self::new(server, place, format!("{IMPATIENT}{KEEP}"), command) }
     }
 
-    /// With a command that must succeed after a crash.
+    /// Adds a command that must succeed after a crash.
     pub fn again(mut self, command: &[&str]) -> Self {
         self.again.push(words(command));
         self
     }
 
-    /// With what was said of the status changed.
+    /// Changes the status.
     pub fn tell(self, change: impl FnOnce(&mut Status, &str)) -> Self {
         let path = self.place.layout().status_file();
         let mut status: Status = json_file::read(&path).expect("a status");
@@ -174,7 +174,7 @@ impl Prepared {
 }
 
 impl Recorded {
-    /// What the server may have known after so many changes, by its place in the history.
+    /// The possible states of the server after this many changes, by index in the history.
     pub fn servers(&self, position: usize) -> RangeInclusive<usize> {
         let at = |position: usize| self.recording.steps.get(position).map(|step| step.at);
         let last_before = |at: i64| {
@@ -184,7 +184,7 @@ impl Recorded {
         first..=at(position).map_or(self.history.len() - 1, last_before).max(first)
     }
 
-    /// What lies on the server because of us, as node, folder and name.
+    /// Snapshots of ours on the server, as node, folder and name.
     pub fn ours(&self, server: &State) -> BTreeSet<(usize, String, String)> {
         &snapshots(server) - &self.foreign
     }
@@ -201,7 +201,7 @@ pub fn snapshots(server: &State) -> BTreeSet<(usize, String, String)> {
     server.nodes.iter().enumerate().flat_map(of_node).collect()
 }
 
-/// A command line.
+/// Splits a command line into words.
 pub fn words(command: &[&str]) -> Vec<String> {
     command.iter().map(|word| (*word).to_owned()).collect()
 }

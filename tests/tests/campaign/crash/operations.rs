@@ -1,4 +1,4 @@
-//! The commands that are recorded.
+//! The recorded commands.
 
 use std::fs;
 use std::path::PathBuf;
@@ -20,7 +20,7 @@ use super::operation::{KEEP, Operation, Prepared, Server, words};
 /// The size of the snapshots.
 const SIZE: u64 = 24 << 10;
 const POINTS: u64 = 10;
-/// Retention that deletes what came before the last two.
+/// Retention that deletes all but the last two backups.
 const TWO: &str = "retention: {keep_last: 2}\n";
 
 fn collection(name: &str, seed: u64) -> Collection {
@@ -31,7 +31,7 @@ fn two() -> Setup {
     Setup::empty().collection(collection("docs", 1)).collection(collection("images", 2))
 }
 
-/// A server with two collections, each backed up so often.
+/// A server with two collections, each backed up this many times.
 fn backed_up(times: usize, configuration: &str, command: &[&str]) -> Prepared {
     on(Server::One(StandIn::start(two())), times, configuration, command)
 }
@@ -46,7 +46,7 @@ fn on(server: Server, times: usize, configuration: &str, command: &[&str]) -> Pr
     Prepared::new(server, place, configuration, command)
 }
 
-/// A server with two collections, backed up thrice, and a place for copies, perhaps with copies already.
+/// A server with two collections, backed up three times, and an offsite place, optionally with copies.
 fn with_copies(configuration: &str, command: &[&str], copied: bool) -> Prepared {
     let mut prepared = backed_up(3, KEEP, command);
     let nas = Nas::directory(&prepared.place, "nas");
@@ -71,7 +71,7 @@ fn cluster(times: usize, command: &[&str]) -> Prepared {
     on(Server::Cluster(StandInCluster::start_with(setup)), times, KEEP, command)
 }
 
-/// What another tool has left.
+/// A snapshot of another tool.
 fn foreign(place: &Place) -> PathBuf {
     let path = place.beside("minilm_general-8372720498335175-2025-07-15-14-30-00.snapshot");
     let bytes =
@@ -80,14 +80,14 @@ fn foreign(place: &Place) -> PathBuf {
     path
 }
 
-/// An archive that has lost its manifest.
+/// An archive without a manifest.
 fn orphan(place: &Place) -> PathBuf {
     let backup = place.newest("docs");
     fs::remove_file(place.layout().manifest(&backup.collection, backup.backup_id)).expect("a manifest");
     backup.archive.clone()
 }
 
-/// Every operation that is recorded.
+/// Every recorded operation.
 pub const ALL: &[Operation] = &[
     Operation { name: "backup", prepare: || backed_up(1, KEEP, &["backup"]) },
     Operation {

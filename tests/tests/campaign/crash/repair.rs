@@ -1,4 +1,4 @@
-//! The next run after a crash: it succeeds, leaves nothing by half, and knows all that lies on the server.
+//! The next run after a crash: it succeeds, leaves nothing half done, and has everything on the server on record.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -13,17 +13,17 @@ use super::invariant::names;
 use super::known::Known;
 use super::operation::Recorded;
 
-/// A state that a crash may leave.
+/// A state that a crash can leave.
 pub struct Case {
-    /// What is in the directory.
+    /// The directory.
     pub tree: Tree,
-    /// So many changes were made before it.
+    /// The number of changes before the crash.
     pub position: usize,
-    /// What the server may have known then, by its place in the history.
+    /// The possible states of the server, by index in the history.
     pub server: usize,
 }
 
-/// What is wrong after the next run, where the command would have left what `end` knows.
+/// What is wrong after the next run. `end` is the result of the command without a crash.
 pub fn repair(recorded: &Recorded, case: &Case, end: &Known) -> Vec<String> {
     let place = &recorded.place;
     let at = format!("the repair after {} changes, server {}", case.position, case.server);
@@ -72,7 +72,7 @@ fn wrong(recorded: &Recorded, crashed: &Known, end: &Known, listed: &Value) -> V
     }
     for (which, backup) in &known.backups {
         let condition = backup.condition();
-        // What the command had begun to make of it may be brought to its end.
+        // The next run may finish what the command had started.
         let fits = [crashed.condition(which), end.condition(which)].contains(&Some(condition));
         let is_new = !crashed.backups.contains_key(which) && condition == Condition::Good;
         if !fits && !is_new {
@@ -109,7 +109,7 @@ fn status(recorded: &Recorded, known: &Known) -> Vec<String> {
     wrong
 }
 
-/// The paths of the orphans that `list` tells of.
+/// The paths of the orphans that `list` reports.
 fn orphans(listed: &Value, directory: &Path) -> BTreeSet<String> {
     let paths = listed["orphans"].as_array().into_iter().flatten().filter_map(Value::as_str);
     paths

@@ -1,4 +1,4 @@
-//! Which faults are tried at which calls.
+//! Which faults are applied to which calls.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -14,7 +14,7 @@ pub struct Case {
     pub action: Action,
 }
 
-/// What a disk may answer to a call by this name.
+/// The errors that a disk can return for this call.
 fn errors(name: &str) -> &'static [Errno] {
     match name {
         "create" => &[Errno::NOSPC, Errno::DQUOT, Errno::MFILE, Errno::IO, Errno::ROFS, Errno::ACCESS],
@@ -29,11 +29,11 @@ fn errors(name: &str) -> &'static [Errno] {
         "read" | "pread64" => &[Errno::IO, Errno::STALE, Errno::INTR],
         "flock" => &[Errno::IO, Errno::NOLCK, Errno::INTR],
         "getdents64" | "statx" | "fstat" | "statfs" | "fstatfs" => &[Errno::IO, Errno::STALE],
-        other => panic!("nobody has said how {other} fails"),
+        other => panic!("the errors of {other} are not defined"),
     }
 }
 
-/// The errors that last, once a disk has returned them.
+/// The errors that persist once a disk has returned them.
 fn lasting(name: &str) -> &'static [Errno] {
     match name {
         "create" | "write" | "pwrite64" | "writev" | "mkdirat" | "linkat" | "fallocate" => {
@@ -44,7 +44,7 @@ fn lasting(name: &str) -> &'static [Errno] {
     }
 }
 
-/// Whether a call by this name changes nothing.
+/// Whether this call changes nothing.
 fn looks(name: &str) -> bool {
     ["openat", "read", "pread64", "getdents64", "statx", "fstat", "statfs", "fstatfs", "flock"]
         .contains(&name)
@@ -52,12 +52,12 @@ fn looks(name: &str) -> bool {
 
 /// Every fault at these calls of a scenario.
 pub fn at(scenario: usize, mut calls: Vec<Call>) -> Vec<Case> {
-    // Threads may take turns; what is tried is the same each time.
+    // Sorted, because threads may make calls in any order and the cases must be the same each time.
     calls.sort();
     let case = |call: &Call, action| Case { scenario, call: call.clone(), action };
     let mut cases = Vec::new();
     for (number, call) in calls.iter().enumerate() {
-        // There are many looks, and they are much alike: the first at a path fails in every way, each other one in one.
+        // Reading calls are numerous and similar: the first at a path fails in every way, the others in one way each.
         let all = errors(&call.name);
         let one = number % all.len();
         let all = if looks(&call.name) && call.which > 1 { &all[one..=one] } else { all };
@@ -71,7 +71,7 @@ pub fn at(scenario: usize, mut calls: Vec<Call>) -> Vec<Case> {
     cases
 }
 
-/// Those that are tried: every kind of fault at least once.
+/// The selected cases: every kind of fault at least once.
 pub fn chosen(cases: Vec<Case>, extent: Extent, one_in: usize) -> Vec<Case> {
     let mut kinds = BTreeSet::new();
     let mut number = 0;
@@ -82,21 +82,21 @@ pub fn chosen(cases: Vec<Case>, extent: Extent, one_in: usize) -> Vec<Case> {
     cases.into_iter().filter(|case| tries(case)).collect()
 }
 
-/// The numbers below `count` in an order that goes over all of them evenly, so that a campaign that is ended early has seen something
-/// of everything.
+/// The numbers below `count` in an order that spreads evenly over all of them, so that a campaign that is stopped
+/// early has tried cases of every kind.
 pub fn spread(count: usize) -> Vec<usize> {
-    // A prime, and none that a list of cases is a multiple of.
+    // A prime that does not divide the length of any list of cases.
     const STRIDE: usize = 7919;
     assert!(count == 0 || !count.is_multiple_of(STRIDE), "another stride is needed");
     (0..count).map(|number| number * STRIDE % count).collect()
 }
 
 impl Case {
-    /// What the call fails with.
+    /// The error of the call.
     pub fn errno(&self) -> Errno {
         match self.action {
             Action::Fails(error) | Action::FailsFromThenOn(error) => Errno::from_raw_os_error(error),
-            Action::WritesAtMost(_) | Action::Meanwhile(_) => panic!("{self} is no failure"),
+            Action::WritesAtMost(_) | Action::Meanwhile(_) => panic!("{self} is not a failure"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What holds after every fault.
+//! The checks after every fault.
 
 use e2e::Ran;
 use e2e::supervised::{Action, Watched};
@@ -11,13 +11,13 @@ use super::cases::Case;
 use super::scenarios::Scenario;
 use super::stage::{Backups, Stage};
 
-/// A scenario, and what it comes to without a fault.
+/// A scenario and its result without a fault.
 pub struct Expected {
     pub scenario: Scenario,
     pub prepared: Stage,
     pub before: Backups,
     pub after: Backups,
-    /// The run before, if there was one.
+    /// The previous run, if there was one.
     pub last_run: Option<String>,
 }
 
@@ -29,7 +29,7 @@ pub fn last_run(stage: &Stage) -> Option<String> {
     Some(status(stage)?.last_run?.run_id)
 }
 
-/// Fails unless the program ended as it should, and left what it should.
+/// Fails unless the program exited correctly and left a correct state.
 pub fn judge(case: &Case, expected: &Expected, stage: &Stage, watched: &Watched) {
     let ran = &watched.ran;
     ends_plainly(ran);
@@ -38,13 +38,10 @@ pub fn judge(case: &Case, expected: &Expected, stage: &Stage, watched: &Watched)
     if succeeded {
         let after = stage.backups();
         let (kept, wanted) = (lengths(&after), lengths(&expected.after));
-        // What could not be read is not pruned either, and that is said.
+        // Unreadable backups are not pruned, and the program reports that.
         let is_more = kept.iter().zip(&wanted).all(|(kept, wanted)| kept.0 == wanted.0 && kept.1 >= wanted.1);
         let is_said = ran.stderr.contains("] WARN: ") && ran.stderr.contains(&text(case));
-        assert!(
-            kept == wanted || is_more && is_said,
-            "it says that it succeeded, and {kept:?} is not {wanted:?}"
-        );
+        assert!(kept == wanted || is_more && is_said, "it reported success, but {kept:?} is not {wanted:?}");
         (expected.scenario.promise)(stage);
     } else {
         says_why(case, ran);
@@ -63,57 +60,57 @@ fn lengths(backups: &Backups) -> Vec<(&str, usize)> {
     backups.iter().map(|(name, ids)| (name.as_str(), ids.len())).collect()
 }
 
-/// By itself, with an exit code, and without messages for developers, such as panics.
+/// It exited on its own with an exit code, without a panic or similar messages.
 fn ends_plainly(ran: &Ran) {
-    let code = ran.code.expect("no signal ends it");
+    let code = ran.code.expect("a signal ended it");
     assert!([0, 1, 3, 4, 75, 78].contains(&code), "exit code {code}");
     for foul in ["panicked", "RUST_BACKTRACE", "stack backtrace", "error in this program"] {
-        assert!(!ran.stderr.contains(foul), "{foul:?} is said");
+        assert!(!ran.stderr.contains(foul), "{foul:?} was printed");
     }
     for line in ran.stderr.lines() {
-        assert!(line.starts_with('['), "no line of a log: {line:?}");
+        assert!(line.starts_with('['), "not a log line: {line:?}");
         assert!(line.len() < 1000, "a long line: {line}");
     }
 }
 
-/// With an error, and what the disk said.
+/// It printed an error with the disk's error text.
 fn says_why(case: &Case, ran: &Ran) {
     let errors: Vec<&str> = ran.stderr.lines().filter(|line| line.contains("] ERROR: ")).collect();
-    assert!(!errors.is_empty(), "it fails and says no error");
-    // restic writes the same in small letters.
+    assert!(!errors.is_empty(), "it failed without an error message");
+    // restic prints the same text in lower case.
     let (text, said) = (text(case).to_lowercase(), format!("{}{}", ran.stderr, ran.stdout).to_lowercase());
-    assert!(said.contains(&text), "{text:?} is not said");
+    assert!(said.contains(&text), "{text:?} was not printed");
 }
 
-/// What the disk said, in words.
+/// The error text of the disk.
 fn text(case: &Case) -> String {
     let text = std::io::Error::from(case.errno()).to_string();
     text.split(" (os error").next().expect("a text").to_owned()
 }
 
-/// What is listed as good is, and nothing that was good before has gone but what would have gone without the fault.
+/// Everything listed as good is good, and no good backup is missing that would exist without the fault.
 fn listing_is_true(expected: &Expected, stage: &Stage) {
     stage.place.run(&["list", "--json"]).success();
     let now = stage.backups();
     for (name, ids) in &expected.before {
         let kept = &expected.after[name];
         for id in ids.iter().filter(|id| kept.contains(id)) {
-            assert!(now.get(name).is_some_and(|now| now.contains(id)), "backup {id} of {name} is gone");
+            assert!(now.get(name).is_some_and(|now| now.contains(id)), "backup {id} of {name} is missing");
         }
     }
 }
 
-/// The status tells of this run as the exit code does, or of none since the one before.
+/// The status reports this run with an outcome that matches the exit code, or does not report it at all.
 fn status_is_true(case: &Case, expected: &Expected, stage: &Stage, ran: &Ran) {
     let Some(status) = status(stage) else {
-        assert_ne!(ran.code, Some(0), "it succeeded, and there is no status");
+        assert_ne!(ran.code, Some(0), "it succeeded, but there is no status");
         return;
     };
     let may_lack =
         expected.scenario.status_may_lack && ran.stderr.contains("monitoring will not see this run");
     let told = status.last_run.filter(|run| Some(&run.run_id) != expected.last_run.as_ref());
     let Some(run) = told else {
-        assert!(may_lack || ran.code != Some(0), "it succeeded, and the status does not say so");
+        assert!(may_lack || ran.code != Some(0), "it succeeded, but the status does not report that");
         return;
     };
     assert!(status.current_run.is_none(), "it has ended");
@@ -121,11 +118,12 @@ fn status_is_true(case: &Case, expected: &Expected, stage: &Stage, ran: &Ran) {
         Some(0) => assert_eq!(run.outcome, Outcome::Success),
         Some(3) => assert_eq!(run.outcome, Outcome::Partial),
         _ => {
-            // A status that was written in the end may have failed before, which is what the run then fails for.
+            // The status may have failed to be written before it was finally written. The run then fails for that
+            // reason.
             let unwritten = ran.stderr.contains("status could not be written");
             assert!(
                 unwritten || run.outcome != Outcome::Success,
-                "it failed, and the status calls it a success"
+                "it failed, but the status reports a success"
             );
         }
     }
@@ -156,26 +154,26 @@ fn kinds(run: &RunReport) -> Vec<FailureKind> {
     run.operations.iter().flat_map(of).collect()
 }
 
-/// Nothing of ours is on the server that the status does not know.
+/// Every snapshot of ours on the server is on record.
 fn server_is_known(stage: &Stage) {
     let left = stage.servers.snapshots();
     let Some(status) = status(stage) else {
-        assert_eq!(left, Vec::<String>::new(), "on the server, and there is no status");
+        assert_eq!(left, Vec::<String>::new(), "on the server, but there is no status");
         return;
     };
     let known = serde_json::to_string(&status).expect("JSON");
     let unknown: Vec<&String> = left.iter().filter(|name| !known.contains(name.as_str())).collect();
     assert!(
         unknown.is_empty() || !status.unanswered_creations.is_empty() || known.contains("\"creating\""),
-        "{unknown:?} on the server are not known"
+        "{unknown:?} are on the server but not on record"
     );
 }
 
-/// The next run succeeds, and leaves everything good and nothing in the way.
+/// The next run succeeds, and leaves everything good and no leftovers.
 fn next_repairs(case: &Case, expected: &Expected, stage: &Stage) {
     match expected.scenario.name {
         "init" => drop(stage.place.run(&["init"]).success()),
-        // What is left of a scratch collection is known and waits for the next one.
+        // The remains of a scratch collection are on record and wait for the next drill.
         "drill" => drop(stage.place.run(&["drill", "--on-source"]).success()),
         _ => {}
     }
@@ -187,7 +185,7 @@ fn next_repairs(case: &Case, expected: &Expected, stage: &Stage) {
     assert_eq!(status.pruning, []);
     assert!(status.current_run.is_none());
     stage.backups();
-    // A disk on which nothing can be removed either leaves what a kill does.
+    // If nothing can be removed either, the same files remain as after a kill.
     let may_stay = matches!(case.action, Action::FailsFromThenOn(_));
     assert!(may_stay || stage.place.catalog().orphans.is_empty(), "{:?}", stage.place.catalog().orphans);
 }

@@ -1,4 +1,4 @@
-//! Disks that fail: at every call to the file system that a command makes, with every error that a disk may give.
+//! Failing disks: at every file system call of a command, with every error that a disk can return.
 
 mod cases;
 mod judge;
@@ -19,17 +19,17 @@ use judge::{Expected, judge, last_run};
 use scenarios::Scenario;
 use stage::Stage;
 
-/// Threads that try cases.
+/// Threads that run cases.
 const AT_ONCE: usize = 3;
-/// Of so many cases a short campaign tries one.
+/// A short campaign runs one in this many cases.
 const ONE_IN: usize = 60;
-/// A case whose call the run does not make, because threads took turns otherwise, is tried so often.
+/// How often a case is repeated if the run does not make its call, because threads ran in another order.
 const ATTEMPTS: usize = 3;
 
-/// After so many cases it is said how far the campaign is.
+/// Cases between two progress messages.
 const TOLD: usize = 200;
 
-/// Only cases whose text has this are tried, where it is set: to repeat one.
+/// If set, only cases whose text contains this run, to repeat one.
 const ONLY: &str = "QDRANT_BACKUP_CAMPAIGN_CASE";
 
 #[test]
@@ -38,7 +38,7 @@ fn whatever_the_disk_refuses_no_backup_is_lost_and_nothing_untrue_is_said() {
     let (expected, calls): (Vec<_>, Vec<_>) = thread::scope(|scope| {
         let running: Vec<_> =
             scenarios::all().into_iter().map(|scenario| scope.spawn(|| without_fault(scenario))).collect();
-        running.into_iter().map(|one| one.join().expect("a scenario goes well without a fault")).unzip()
+        running.into_iter().map(|one| one.join().expect("a scenario succeeds without a fault")).unzip()
     });
     let cases =
         calls.into_iter().enumerate().flat_map(|(scenario, calls)| cases::at(scenario, calls)).collect();
@@ -82,7 +82,7 @@ fn whatever_the_disk_refuses_no_backup_is_lost_and_nothing_untrue_is_said() {
     tally.done();
 }
 
-/// What a scenario comes to, and the calls that it makes on the way.
+/// The result of a scenario without a fault, and the calls it makes.
 fn without_fault(scenario: Scenario) -> (Expected, Vec<Call>) {
     let prepared = scenario.prepared();
     let stage = scenario.again(&prepared);
@@ -91,7 +91,7 @@ fn without_fault(scenario: Scenario) -> (Expected, Vec<Call>) {
     assert_eq!(watched.ran.code, Some(0), "{}: {}", scenario.name, watched.ran.stderr);
     let after = stage.backups();
     let last_run = last_run(&prepared);
-    // What restic does to its own files is restic's.
+    // Failures in restic's own files are not tested here.
     let calls = watched.calls.into_iter().filter(|call| !call.pattern.starts_with("restic-")).collect();
     (Expected { scenario, prepared, before, after, last_run }, calls)
 }
@@ -107,7 +107,7 @@ fn run_with(scenario: &Scenario, stage: &Stage, at: Option<(&Call, &Action)>) ->
     watched(&outer, &stage.place.command(&arguments), at)
 }
 
-/// Whether the run made the call; what is wrong afterwards as an error.
+/// Whether the run made the call. An error if something is wrong afterwards.
 fn attempt(case: &Case, expected: &Expected) -> Result<bool, String> {
     for _ in 0..ATTEMPTS {
         let stage = expected.scenario.again(&expected.prepared);

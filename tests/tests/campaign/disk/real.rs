@@ -1,4 +1,4 @@
-//! Disks that are really full, or read-only, from some call on; and calls that do less than they were asked for.
+//! Real disks that become full or read-only at some call, and calls that do less than requested.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;
@@ -22,7 +22,7 @@ const DISK_BYTES: u64 = 24 << 20;
 const ONE_IN: usize = 6;
 const CONFIGURATION: &str = "qdrant:\n  retries: 0\n  wait_for_server: 0s\nretention:\n  keep_last: 2\n";
 
-/// What happens to the disk.
+/// The fault of the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Event {
     Fills,
@@ -61,7 +61,7 @@ impl OnDisk {
         Layout::new(self.disk.path(), self.disk.path())
     }
 
-    /// What has to happen at the call, as a command.
+    /// The command to run at the call.
     fn action(&self, event: Event) -> Action {
         let path = self.place.path().display();
         Action::Meanwhile(match event {
@@ -92,15 +92,15 @@ impl OnDisk {
             Event::TurnsReadOnly => "Read-only file system",
         };
         if ran.code == Some(0) {
-            assert_eq!(good, 2, "it says that it succeeded");
+            assert_eq!(good, 2, "it reported success");
         } else {
             assert!((2..=3).contains(&good), "{good} backups");
             assert!(ran.stderr.contains("] ERROR: "));
-            assert!(ran.stderr.contains(text) || ran.stderr.contains("are free"), "{text:?} is not said");
+            assert!(ran.stderr.contains(text) || ran.stderr.contains("are free"), "{text:?} was not printed");
         }
         let status = status_journal::read(&self.layout()).expect("a status").status;
         let last = status.last_run.filter(|run| run.command == "run");
-        assert!(ran.code != Some(0) || last.is_some(), "it succeeded, and the status does not say so");
+        assert!(ran.code != Some(0) || last.is_some(), "it succeeded, but the status does not report that");
         let failure = last.as_ref().and_then(|run| run.failure());
         if let (Event::Fills, Some(failure)) = (event, failure) {
             assert_eq!(failure.kind, FailureKind::NoSpace, "{}", failure.message);
@@ -136,7 +136,7 @@ fn a_disk_that_fills_or_turns_read_only_before_any_call_costs_no_backup() {
                 while let Some((call, event)) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let stage = OnDisk::new();
                     let watched = stage.watched(Some((call, &stage.action(*event))));
-                    // With a file open for writing no disk turns read-only by itself.
+                    // A disk cannot become read-only by itself while a file is open for writing.
                     if watched.answered.is_empty() {
                         continue;
                     }
@@ -166,7 +166,7 @@ fn a_disk_of_any_size_holds_good_backups_or_says_that_it_is_too_small() {
     let mut tally = Tally::of("small disks");
     let (mut failed, mut succeeded) = (0, 0);
     let step = if Extent::asked_for() == Extent::Full { 1 } else { 12 };
-    // Too small for anything, and around what a backup of that size asks to be free.
+    // Sizes that are too small for anything, and sizes around the free space that a backup of this size requires.
     for pages in (2..60).step_by(step).chain((4090..4190).step_by(step)) {
         let snapshot = GeneratedSnapshot::new(100 << 10).points_count(10).kind(FillKind::Random);
         let server = StandIn::start(Setup::empty().collection(Collection::generated("docs", snapshot)));
@@ -188,7 +188,7 @@ fn a_disk_of_any_size_holds_good_backups_or_says_that_it_is_too_small() {
         }
         let good = prove(&Layout::new(disk.path(), disk.path()));
         let told = codes[1..3].iter().filter(|code| **code == Some(0)).count();
-        assert!(good >= told, "{pages} pages: {told} backups succeeded, and {good} are there");
+        assert!(good >= told, "{pages} pages: {told} backups were reported, but {good} exist");
         assert_eq!(server.all_snapshots(), Vec::<String>::new(), "{pages} pages");
         failed += 2 - told;
         succeeded += told;

@@ -1,4 +1,4 @@
-//! What the program is asked for while its disk fails.
+//! The commands that run while the disk fails.
 
 use e2e::offsite::Nas;
 use e2e::qdrant_stand_in::{Collection, FillKind, GeneratedSnapshot, GenuineSnapshot, Setup};
@@ -6,20 +6,20 @@ use qdrant_backup_shared::atomic;
 
 use super::stage::Stage;
 
-/// A command, and what it finds.
+/// A command with its initial state.
 pub struct Scenario {
     pub name: &'static str,
-    /// What the program is called with; `@/` stands for the directory beside the backups, `%` for the newest backup.
+    /// The program's arguments. `@/` stands for the directory next to the backups, `%` for the newest backup.
     pub arguments: &'static [&'static str],
     pub is_cluster: bool,
-    /// Whether it is a run, which the status tells of.
+    /// Whether it is a run that the status reports.
     pub is_run: bool,
-    /// Whether it succeeds although the status cannot be written, as a restore must.
+    /// Whether it succeeds even if the status cannot be written, as a restore must.
     pub status_may_lack: bool,
     configuration: &'static str,
-    /// Makes what is there before.
+    /// Creates the initial state.
     prepare: fn(&Stage),
-    /// Holds what a success must have done beyond the backups that there are.
+    /// Assertions after a success, besides those about the listed backups.
     pub promise: fn(&Stage),
 }
 
@@ -28,7 +28,7 @@ const IMPATIENT: &str =
 const KEEPS_THREE: &str =
     "qdrant:\n  retries: 0\n  wait_for_server: 0s\n  cluster_timeout: 1s\nretention:\n  keep_last: 3\n";
 const WITH_FILES: &str = "qdrant:\n  retries: 0\n  wait_for_server: 0s\nretention:\n  keep_last: 9\nbackup:\n  include_files: [\"@/app.conf\"]\n";
-/// As [`Nas`] writes it.
+/// The same format as [`Nas`] writes.
 const WITH_A_PLACE: &str = "qdrant:\n  retries: 0\n  wait_for_server: 0s\nretention:\n  keep_last: 9\noffsite:\n  - name: nas\n    repository: \"@/restic-nas\"\n    password_file: \"@/password-nas\"\n";
 
 const COLLECTION: Scenario = Scenario {
@@ -42,7 +42,7 @@ const COLLECTION: Scenario = Scenario {
     promise: |_| (),
 };
 
-/// All of them.
+/// All scenarios.
 pub fn all() -> Vec<Scenario> {
     vec![
         COLLECTION,
@@ -128,7 +128,7 @@ pub fn all() -> Vec<Scenario> {
             is_run: false,
             promise: |stage| {
                 let held = stage.place.files().iter().any(|name| name.ends_with(".hold.json"));
-                assert!(held, "nothing is held");
+                assert!(held, "no backup is on hold");
             },
             ..COLLECTION
         },
@@ -159,7 +159,7 @@ pub fn all() -> Vec<Scenario> {
 }
 
 impl Scenario {
-    /// A server and a place with nothing done yet.
+    /// A server and a place without backups.
     fn bare(&self) -> Stage {
         let snapshot =
             |seed| GeneratedSnapshot::new(100 << 10).points_count(10).seed(seed).kind(FillKind::Random);
@@ -174,7 +174,7 @@ impl Scenario {
         Stage::empty(setup, self.is_cluster)
     }
 
-    /// A stage on which all is ready for the command.
+    /// A stage in the initial state of the scenario.
     pub fn prepared(&self) -> Stage {
         let stage = self.bare();
         self.configure(&stage);
@@ -182,7 +182,7 @@ impl Scenario {
         stage
     }
 
-    /// Another like `prepared`.
+    /// A copy of `prepared`.
     pub fn again(&self, prepared: &Stage) -> Stage {
         let stage = self.bare();
         stage.copy(prepared);

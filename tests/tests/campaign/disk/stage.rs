@@ -1,4 +1,4 @@
-//! What a case of the campaign has of its own: a server and a place, like those that every other case of its scenario begins with.
+//! A separate server and place for each case, copied from those of its scenario.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -17,7 +17,7 @@ pub enum Servers {
     Cluster(StandInCluster),
 }
 
-/// The good backups of each collection, by their ids.
+/// The ids of the good backups of each collection.
 pub type Backups = BTreeMap<String, Vec<String>>;
 
 impl Servers {
@@ -36,7 +36,7 @@ impl Servers {
         }
     }
 
-    /// The names of all snapshots that lie there.
+    /// The names of all snapshots on the server.
     pub fn snapshots(&self) -> Vec<String> {
         let all = match self {
             Self::One(server) => server.all_snapshots(),
@@ -47,21 +47,21 @@ impl Servers {
 }
 
 impl Stage {
-    /// A server as `setup` says, and an empty place.
+    /// A server with `setup`, and an empty place.
     pub fn empty(setup: Setup, is_cluster: bool) -> Self {
         let servers = Servers::start(setup, is_cluster);
         let place = Place::new(&servers.url());
         Self { servers, place }
     }
 
-    /// Puts everything there that lies in the place of `other`.
+    /// Copies everything from the place of `other`.
     pub fn copy(&self, other: &Self) {
         let mut copy = Command::new("cp");
         copy.arg("-a").arg(other.place.beside(".")).arg(self.place.beside("."));
         assert!(copy.status().expect("cp runs").success(), "the place cannot be copied");
     }
 
-    /// Which backups are good, each of them proven.
+    /// The good backups, each of them proven.
     pub fn backups(&self) -> Backups {
         let proven = self.place.prove();
         let all: Backups = self

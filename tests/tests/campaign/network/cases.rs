@@ -1,4 +1,4 @@
-//! Which fault goes with which request of which job.
+//! Which faults are applied to which requests of which job.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,15 +9,15 @@ use e2e::proxy::{Fault, What};
 use super::jobs::Job;
 use super::template::Template;
 
-/// How many faults each request meets in a short campaign.
+/// Faults per request in a short campaign.
 const FAULTS_EACH: usize = 1;
-/// Of requests of a job that are alike, so many are spoiled in a short campaign, and in a full one.
+/// How many similar requests of a job are tested in a short and in a full campaign.
 const ALIKE: [usize; 2] = [2, 1];
-/// How many faults that last each request meets in a full campaign, besides every one that does not.
+/// Lasting faults per request in a full campaign. Faults that do not last are all tested.
 const LASTING_EACH: usize = 6;
 
-/// What was found by this campaign and the soak, and mended: a deletion that a web page answered, one that was said to find
-/// nothing, two creations of which neither was answered, and one that was refused after it was done.
+/// Regression cases found by this campaign and the soak: a deletion answered with a web page, one answered with 404,
+/// two creations that were both unanswered, and one that was refused after it was done.
 fn found() -> Vec<(&'static str, &'static str, Fault)> {
     let before = |what| Fault { what, forwarded: false, lasting: false };
     let for_good = |what| Fault { what, forwarded: true, lasting: true };
@@ -34,11 +34,11 @@ fn found() -> Vec<(&'static str, &'static str, Fault)> {
 /// A fault at a request.
 #[derive(Debug, Clone)]
 pub struct Case {
-    /// The request's number in the run without a fault.
+    /// The request's index in the run without a fault.
     pub at: usize,
-    /// What it asks.
+    /// Method and path of the request.
     pub request: String,
-    /// What goes wrong.
+    /// The fault.
     pub fault: Fault,
 }
 
@@ -51,12 +51,12 @@ impl fmt::Display for Case {
     }
 }
 
-/// The cases, each with its job's number.
+/// The cases, each with the index of its job.
 pub fn of(extent: Extent, templates: &[(Job, Template)]) -> Vec<(usize, Case)> {
     let mut faults: Vec<Fault> = Fault::shapes();
     faults.extend(Fault::statuses());
     let every = faults.clone();
-    // A server that is busy for good is waited for ten minutes long.
+    // The program waits ten minutes for a server that stays busy.
     let may_last = |fault: &&Fault| !fault.what.is_of_body() && fault.what != What::Status(429);
     let lasting: Vec<Fault> = every.iter().filter(may_last).cloned().map(Fault::lasting).collect();
     faults.extend(lasting.iter().cloned());

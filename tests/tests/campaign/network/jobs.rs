@@ -1,4 +1,4 @@
-//! What the program is asked to do, and what must be so when it says that it did.
+//! The commands of the campaign, and what must hold after each result.
 
 use e2e::Ran;
 use qdrant_backup_shared::verification::CheckOutcome;
@@ -10,32 +10,32 @@ use super::promises::{
 };
 use super::world::{Before, DOCS, OTHER, POINTS, World};
 
-/// A command, the world that it is given, and its promise.
+/// A command with its initial state and its assertions.
 pub struct Job {
-    /// What it is called.
+    /// Name in the test's output.
     pub name: &'static str,
-    /// Whether its server has nodes and shards.
+    /// Whether it needs a cluster.
     pub is_of_cluster: bool,
-    /// What the configuration says besides the time-outs.
+    /// The configuration besides the timeouts.
     pub configuration: &'static str,
-    /// What is so when it begins.
+    /// Creates the initial state.
     pub prepare: fn(&World),
     /// Arguments of the program.
     pub command: &'static [&'static str],
-    /// Its exit code when nothing goes wrong.
+    /// The exit code without a fault.
     pub code: i32,
-    /// Other exit codes that are honest when something does.
+    /// Other acceptable exit codes with a fault.
     pub failures: &'static [i32],
-    /// Asserts what it promises by that exit code.
+    /// Assertions after a success.
     pub done: fn(&World, &Before, &Ran),
-    /// Asserts what must be so when it fails.
+    /// Assertions after a failure.
     pub failed: fn(&World, &Before, &Ran),
-    /// How it is repeated, where it can be: given whether it was done.
+    /// The arguments to repeat the job, if that is possible. The flag says whether it succeeded.
     pub again: fn(&World, bool) -> Option<Vec<String>>,
 }
 
 impl Job {
-    /// All of them.
+    /// All jobs.
     pub fn all() -> Vec<Self> {
         let plain = Self {
             name: "backup",
@@ -117,7 +117,7 @@ impl Job {
                 failed: |world, _, _| {
                     let verdict = drilled(world);
                     assert_ne!(verdict, Some(CheckOutcome::Failed), "the backup is good");
-                    assert_ne!(verdict, Some(CheckOutcome::Passed), "it was said to have failed");
+                    assert_ne!(verdict, Some(CheckOutcome::Passed), "it was reported as failed");
                 },
                 again: |_, _| words(&["drill", ON_SOURCE]),
                 ..plain
@@ -142,8 +142,11 @@ impl Job {
                 command: &["restore", "--points", "-c", DOCS, ON_SOURCE, "--missing", "--changed"],
                 failures: &[1, 3],
                 done: |world, before, _| {
-                    let points = world.points(DOCS).expect("it is there");
-                    assert!(before.points.iter().all(|point| points.contains(point)), "a point is not back");
+                    let points = world.points(DOCS).expect("it exists");
+                    assert!(
+                        before.points.iter().all(|point| points.contains(point)),
+                        "a point was not restored"
+                    );
                     assert_eq!(points.len() as u64, POINTS + (ADDED.end - ADDED.start));
                 },
                 again: |_, _| {
@@ -154,14 +157,14 @@ impl Job {
             Self {
                 name: "leftovers",
                 prepare: |world| {
-                    // Nobody else deletes it.
+                    // A snapshot of another tool, which must stay.
                     world.foreign_snapshot();
                     leave_something(world);
                 },
                 command: &["prune", "--server-leftovers", "--yes"],
                 failures: &[1],
                 done: |world, before, _| {
-                    assert_eq!(world.snapshots(), before.foreign, "ours are deleted");
+                    assert_eq!(world.snapshots(), before.foreign, "our snapshots are deleted");
                 },
                 again: |_, _| words(&["prune", "--server-leftovers", "--yes"]),
                 ..plain
@@ -180,7 +183,7 @@ impl Job {
                     assert_eq!(world.place.backups(OTHER).len(), 2);
                 },
                 failed: |world, _, _| assert_eq!(world.place.backups(OTHER).len(), 2),
-                // What was given up is no longer on record.
+                // After a success the collection is no longer on record.
                 again: |_, done| if done { None } else { words(&["prune", "--retire", DOCS, "--yes"]) },
                 ..plain
             },

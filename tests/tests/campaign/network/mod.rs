@@ -1,8 +1,8 @@
-//! Whatever happens between the program and the server, no promise is broken.
+//! No fault between the program and the server breaks a promise.
 //!
-//! Each job of the program is run once without a fault, which counts its requests. Then one fault goes with one request, and
-//! the invariants of [`outcome`] and of the job are held against what is left; then the job is run again without any fault, and
-//! everything has to be as it should be. `QDRANT_BACKUP_CAMPAIGN_CASE` has only the cases tried whose names hold that text.
+//! Each job runs once without a fault, which counts its requests. Then each case applies one fault to one request,
+//! checks the invariants of [`outcome`] and of the job, and repeats the job without a fault, after which everything
+//! must be right. `QDRANT_BACKUP_CAMPAIGN_CASE` selects the cases whose names contain that text.
 
 mod cases;
 mod jobs;
@@ -22,9 +22,9 @@ use self::cases::Case;
 use self::jobs::Job;
 use self::template::Template;
 
-/// At a time: most of a case is waiting for a disk.
+/// Cases in parallel. Most of a case is waiting for a disk.
 const WORKERS: usize = 3;
-/// It is said how far it is, every so many cases.
+/// Cases between two progress messages.
 const TOLD_EVERY: usize = 50;
 
 #[test]

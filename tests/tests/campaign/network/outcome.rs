@@ -1,4 +1,4 @@
-//! One case: the fault, what is left after it, and what comes of the next run.
+//! One case: the fault, the state after it, and the next run.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,16 +15,16 @@ use super::jobs::Job;
 use super::template::Template;
 use super::world::{Before, DOCS, KEY, OTHER, POINTS, Patience, World};
 
-/// Longer than all time-outs of a job's requests together.
+/// Longer than all timeouts of a job's requests together.
 const BOUND: Duration = Duration::from_secs(150);
-/// What a run may hold: the largest answer that is read whole, and what a backup takes.
+/// Maximum memory of a run: the largest answer that is read as a whole, plus what a backup needs.
 const MEMORY_KIB: u64 = 128 << 10;
-/// No line for each of thousands of points, and none for each layer of the program.
+/// Maximum number of error lines: not one per point, and not one per layer of the program.
 const ERRORS_MAX: usize = 4;
-/// As long as an upload without an answer may begin late: `create_timeout`, and a little.
+/// How late an upload without an answer may begin: `create_timeout` plus a margin.
 const LATE: Duration = Duration::from_millis(6500);
 
-/// Holds the invariants against a case. Gives what to count.
+/// Checks the invariants for a case. Returns what to count.
 pub fn hold(job: &Job, template: &Template, case: &Case) -> Vec<&'static str> {
     let world = template.world();
     world.proxy.spoil(case.at, case.fault.clone());
@@ -45,7 +45,7 @@ pub fn hold(job: &Job, template: &Template, case: &Case) -> Vec<&'static str> {
     let Some(mut next) = again(&world, template, job, done) else { return counts(case, &ran, job) };
     let late = |status: Status| !status.unanswered_uploads.is_empty() || !status.unlisted_uploads.is_empty();
     if world.status().is_some_and(late) {
-        // It may still come, until its time is over.
+        // The upload may still begin until its timeout has passed.
         thread::sleep(LATE);
         world.configure(Patience::MuchButNotForTheLate);
         next = again(&world, template, job, done).expect("it was repeated before");
@@ -60,11 +60,15 @@ pub fn hold(job: &Job, template: &Template, case: &Case) -> Vec<&'static str> {
     let scratch: Vec<String> =
         world.nodes.collections().into_iter().filter(|name| is_scratch(name)).collect();
     let cleans = ["drill", "compare", "restore points"].contains(&job.name);
-    assert!(!cleans || scratch.is_empty(), "{scratch:?} stays\nfirst:\n{first}\nnext:\n{}", next.stderr);
+    assert!(
+        !cleans || scratch.is_empty(),
+        "{scratch:?} was not deleted\nfirst:\n{first}\nnext:\n{}",
+        next.stderr
+    );
     counts(case, &ran, job)
 }
 
-/// Runs the job again, without any fault.
+/// Runs the job again without a fault.
 fn again(world: &World, template: &Template, job: &Job, done: bool) -> Option<Ran> {
     let arguments = (job.again)(world, done)?;
     let next = world.run(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
@@ -82,19 +86,19 @@ fn counts(case: &Case, ran: &Ran, job: &Job) -> Vec<&'static str> {
     vec![when, if done { "runs that came through" } else { "runs that failed honestly" }]
 }
 
-/// Runs the program, and watches its memory.
+/// Runs the program and measures its memory.
 fn watched(world: &World, arguments: &[&str]) -> (Ran, u64) {
     let mut running = Running::start(&mut world.command(arguments));
     let (begun, mut peak) = (Instant::now(), 0);
     while !running.has_ended() {
         peak = running.anonymous_kib().unwrap_or(0).max(peak);
-        assert!(begun.elapsed() < BOUND, "it does not end");
+        assert!(begun.elapsed() < BOUND, "it did not end");
         thread::sleep(Duration::from_millis(5));
     }
     (running.end(), peak)
 }
 
-/// What holds after every run, whatever happened.
+/// The invariants after every run.
 #[track_caller]
 fn check(world: &World, before: &Before, job: &Job, ran: &Ran) {
     let log = &ran.stderr;
@@ -104,33 +108,37 @@ fn check(world: &World, before: &Before, job: &Job, ran: &Ran) {
     assert!(log.lines().all(|line| line.starts_with('[')), "{log}");
     let code = ran.code.expect("no signal ended it");
     assert!(code == job.code || job.failures.contains(&code), "exit {code}:\n{log}");
-    // `config check` prints what fails on standard output.
+    // `config check` prints failures to standard output.
     let failed = ran.stdout.lines().filter(|line| line.starts_with("FAIL ")).count();
     let errors = failed + log.lines().filter(|line| line.contains("] ERROR: ")).count();
     if code != job.code {
-        assert!((1..=ERRORS_MAX).contains(&errors), "{errors} errors are said:\n{log}");
+        assert!((1..=ERRORS_MAX).contains(&errors), "{errors} errors were printed:\n{log}");
     }
 
-    assert!(!log.contains(KEY) && !ran.stdout.contains(KEY), "the key is said");
+    assert!(!log.contains(KEY) && !ran.stdout.contains(KEY), "the key was printed");
     for file in world.place.files() {
         let bytes = fs::read(world.place.path().join(&file)).expect("a file");
         assert!(!bytes.windows(KEY.len()).any(|window| window == KEY.as_bytes()), "the key is in {file}");
     }
     let caught = world.proxy.trap().caught();
-    assert!(caught.is_empty(), "another host was asked: {caught:?}");
+    assert!(caught.is_empty(), "another host got requests: {caught:?}");
 
     world.place.prove();
     assert_eq!(world.place.temporary(), Vec::<String>::new());
-    assert!(!world.is_under_way(), "the status says that it runs");
+    assert!(!world.is_under_way(), "the status reports a run in progress");
 
     let snapshots = world.snapshots();
     let lost: BTreeSet<_> = before.foreign.difference(&snapshots).collect();
-    assert!(lost.is_empty(), "not ours, and deleted: {lost:?}\n{log}");
+    assert!(lost.is_empty(), "deleted although not ours: {lost:?}\n{log}");
     let known = world.known();
     let unknown: Vec<_> =
         snapshots.difference(&before.foreign).filter(|snapshot| !known.explains(snapshot)).collect();
-    assert!(unknown.is_empty(), "{unknown:?} are on the server, and nobody knows:\n{log}");
-    assert_eq!(world.points(OTHER).map(|points| points.len() as u64), Some(POINTS), "the other collection");
+    assert!(unknown.is_empty(), "{unknown:?} are on the server but not on record:\n{log}");
+    assert_eq!(
+        world.points(OTHER).map(|points| points.len() as u64),
+        Some(POINTS),
+        "the other collection changed"
+    );
     let strange = |name: &String| name != DOCS && name != OTHER && !is_scratch(name);
     assert!(!world.nodes.collections().iter().any(strange), "{:?}", world.nodes.collections());
 }

@@ -1,4 +1,4 @@
-//! What is so before a job, what must be so after it, and how it is repeated.
+//! Initial states of jobs, assertions after them, and how to repeat them.
 
 use e2e::Ran;
 use e2e::proxy::{Fault, What};
@@ -7,13 +7,13 @@ use qdrant_backup_shared::verification::{CheckOutcome, Level};
 
 use super::world::{Before, DOCS, OTHER, POINTS, World};
 
-/// A drill or a comparison on the server that is backed up.
+/// Use the source server for a drill or a comparison.
 pub const ON_SOURCE: &str = "--on-source";
-/// A restore over what is there.
+/// A restore over an existing collection.
 pub const RESTORE_FORCE: [&str; 4] = ["restore", "-c", DOCS, "--force"];
-/// After the backup these points are deleted.
+/// The points deleted after the backup.
 pub const DELETED: std::ops::Range<u64> = 3..6;
-/// And these are written.
+/// The points written after the backup.
 pub const ADDED: std::ops::Range<u64> = 100..104;
 
 pub fn backed_up_and_changed(world: &World) {
@@ -34,7 +34,7 @@ pub fn leave_something(world: &World) {
     assert_eq!(world.place.status().undeleted_snapshots.len(), 1);
 }
 
-/// A comparison says exactly that so many points differ in that way.
+/// The comparison reports exactly this many points for each kind of difference.
 #[track_caller]
 pub fn assert_differs(ran: &Ran, how: &str, ids: std::ops::Range<u64>) {
     let line = ran.stdout.lines().find_map(|line| line.trim_start().strip_prefix(how));
@@ -60,7 +60,7 @@ pub fn assert_restored(world: &World, before: &Before, _: &Ran) {
     assert_eq!(world.points(DOCS).as_ref(), Some(&before.points), "the points are not those of the backup");
 }
 
-/// A restore that failed has left things as they were, or has said that they are not.
+/// A failed restore has either changed nothing or reported the collection's state.
 #[track_caller]
 pub fn assert_not_passed_off(world: &World, before: &Before, ran: &Ran) {
     let now = world.points(DOCS);
@@ -79,12 +79,12 @@ pub fn restore_again(world: &World, _: bool) -> Option<Vec<String>> {
     words(if is_there { &RESTORE_FORCE } else { &["restore", "-c", DOCS] })
 }
 
-/// The newest backup may be the one that was made of what was overwritten.
+/// The newest backup may be the safety backup of the overwritten collection.
 pub fn restore_over_again(world: &World, _: bool) -> Option<Vec<String>> {
     words(&[&RESTORE_FORCE[..], &["--backup", &world.place.ids(DOCS)[0]]].concat())
 }
 
-/// Shards go into a new collection only, or into the one that was begun.
+/// Shards can only be restored into a new collection, or into the one that the same restore has created.
 pub fn restore_shards_again(world: &World, done: bool) -> Option<Vec<String>> {
     if done {
         return None;

@@ -1,4 +1,4 @@
-//! The world of a job as it is when the job begins: made once, and copied for each case.
+//! The initial state of a job, created once and copied for each case.
 
 use std::fs;
 use std::path::Path;
@@ -15,16 +15,16 @@ pub struct Template {
     state: State,
     directory: tempfile::TempDir,
     configuration: String,
-    /// Where its server seemed to be, each node.
+    /// The URL of each node, as the program saw it.
     urls: Vec<String>,
-    /// The requests of the job when nothing goes wrong.
+    /// The requests of the job without a fault.
     pub requests: Vec<Seen>,
-    /// How things are when the job begins.
+    /// The state when the job begins.
     pub before: Before,
 }
 
 impl Template {
-    /// Prepares the world of a job, and has the job done once.
+    /// Creates the initial state of a job, and runs the job once.
     pub fn of(job: &Job) -> Self {
         let setup = if job.is_of_cluster { Setup::cluster(2) } else { Setup::empty() };
         let world = World::on(setup.api_key(KEY), job.configuration);
@@ -55,7 +55,7 @@ impl Template {
         template
     }
 
-    /// The same world, on a server of its own.
+    /// A copy of the initial state with a new server.
     pub fn world(&self) -> World {
         let setup = Setup { state: self.state.clone(), ..Setup::empty() };
         let world = World::on(setup, &self.configuration);
@@ -66,7 +66,7 @@ impl Template {
     }
 }
 
-/// Copies a directory. Files that name a server's URL name the one that it has moved to.
+/// Copies a directory. Replaces the server's URL in its files by the new one.
 fn copy(from: &Path, to: &Path, moved: &[(String, String)]) {
     for entry in fs::read_dir(from).expect("a directory") {
         let entry = entry.expect("an entry");

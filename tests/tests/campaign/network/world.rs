@@ -1,4 +1,5 @@
-//! A server, the proxy before it, and a place that backs it up through the proxy: made once a job, and copied for each case.
+//! A server, a proxy in front of it, and a place that backs it up through the proxy. Created once per job and copied
+//! for each case.
 
 use std::collections::BTreeSet;
 
@@ -8,23 +9,23 @@ use qdrant_backup_shared::Status;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-/// The key of the server, which may be found nowhere else.
+/// The server's key, which must not appear in any output or file.
 pub const KEY: &str = "zQx81-distinctive-KEY";
-/// The collection that is worked on.
+/// The collection that jobs use.
 pub const DOCS: &str = "docs";
-/// One that nobody may touch.
+/// A collection that must not change.
 pub const OTHER: &str = "other";
-/// The points in each.
+/// The number of points in each.
 pub const POINTS: u64 = 20;
 
-/// How long the program waits. Nothing is repeated, so that each fault shows.
+/// The program's timeouts. Retries are off, so that each fault is visible.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Patience {
     /// Short enough for thousands of cases.
     Little,
-    /// Long enough for a machine that has other things to do: without a fault nothing may fail.
+    /// Long enough for a busy machine: without a fault nothing may fail.
     Much,
-    /// The same, but what was asked for long ago is over.
+    /// The same, except that requests from long ago count as finished.
     MuchButNotForTheLate,
 }
 
@@ -43,7 +44,7 @@ impl Patience {
     }
 }
 
-/// What runs before the nodes.
+/// The server or the cluster behind the proxy.
 enum Kind {
     One(StandIn),
     Cluster(StandInCluster),
@@ -52,28 +53,28 @@ enum Kind {
 /// A server with its proxy and its place.
 pub struct World {
     kind: Kind,
-    /// Asks the server past the proxy.
+    /// Queries the server without the proxy.
     pub nodes: Nodes,
-    /// What the program's requests go through.
+    /// The proxy for the program's requests.
     pub proxy: Proxy,
-    /// Where the backups are.
+    /// The place with the backups.
     pub place: Place,
-    /// What is configured besides the time-outs.
+    /// The configuration besides the timeouts.
     pub configuration: String,
 }
 
-/// How things are when a job begins.
+/// The state when a job begins.
 pub struct Before {
-    /// The snapshots on the server, but for those that are known to be ours.
+    /// The snapshots on the server, without those recorded as ours.
     pub foreign: BTreeSet<String>,
-    /// The points of the collection, if it is there.
+    /// The points of the collection, if it exists.
     pub now: Option<Vec<Value>>,
     /// The points of the collection when it was backed up.
     pub points: Vec<Value>,
 }
 
 impl World {
-    /// The server that `setup` makes.
+    /// A server with `setup`.
     pub fn on(setup: Setup, more: &str) -> Self {
         let kind = if setup.state.nodes.len() > 1 {
             Kind::Cluster(StandInCluster::start_with(setup))
@@ -92,7 +93,7 @@ impl World {
         world
     }
 
-    /// Has further runs wait for so long.
+    /// Sets the timeouts of later runs.
     pub fn configure(&self, patience: Patience) {
         let mut yaml = patience.configuration();
         if let Kind::Cluster(_) = self.kind {
@@ -101,7 +102,7 @@ impl World {
         self.place.configure(&(yaml + &self.configuration));
     }
 
-    /// The program, with the key.
+    /// A command that runs the program with the key.
     pub fn command(&self, arguments: &[&str]) -> std::process::Command {
         let mut command = self.place.command(arguments);
         command.env("QDRANT_API_KEY", KEY);
@@ -113,7 +114,7 @@ impl World {
         Ran::of(&mut self.command(arguments))
     }
 
-    /// Makes a collection.
+    /// Creates a collection.
     pub fn make(&self, name: &str, shards: u32) {
         let body = json!({ "vectors": { "size": 8, "distance": "Cosine" }, "shard_number": shards });
         self.nodes.ask(0, Method::PUT, &format!("/collections/{name}"), Some(&body));
@@ -134,10 +135,10 @@ impl World {
         self.nodes.ask(0, Method::POST, &format!("/collections/{name}/points/delete?wait=true"), Some(&body));
     }
 
-    /// Has another tool make a snapshot.
+    /// Creates a snapshot like another tool.
     pub fn foreign_snapshot(&self) {
         self.nodes.ask(0, Method::POST, &format!("/collections/{DOCS}/snapshots"), None);
-        // Qdrant names snapshots to the second, and gives two of one second one name.
+        // Snapshot names have a resolution of one second, and two in the same second get the same name.
         std::thread::sleep(std::time::Duration::from_millis(1100));
     }
 
@@ -146,12 +147,12 @@ impl World {
         self.nodes.ask(0, Method::DELETE, &format!("/collections/{name}"), None);
     }
 
-    /// The points of a collection; nothing if it is not there.
+    /// The points of a collection. None if it does not exist.
     pub fn points(&self, name: &str) -> Option<Vec<Value>> {
         self.nodes.collections().iter().any(|known| known == name).then(|| self.nodes.points(0, name))
     }
 
-    /// Every snapshot on the disks of all nodes, as `folder: name`, also of collections that are gone.
+    /// Every snapshot on the disks of all nodes as `folder: name`, including those of deleted collections.
     pub fn snapshots(&self) -> BTreeSet<String> {
         match &self.kind {
             Kind::One(server) => server.all_snapshots().into_iter().collect(),
@@ -159,22 +160,22 @@ impl World {
         }
     }
 
-    /// What the status knows of ours on the server.
+    /// Our snapshots on the server according to the status.
     pub fn known(&self) -> Known {
         self.status().map_or_else(Known::default, |status| Known::by(&status))
     }
 
-    /// Whether the status says that somebody is at work.
+    /// Whether the status reports a run in progress.
     pub fn is_under_way(&self) -> bool {
         self.status().is_some_and(|status| status.current_run.is_some())
     }
 
-    /// The status; there is none before the first run.
+    /// The status. None before the first run.
     pub fn status(&self) -> Option<Status> {
         self.place.layout().status_file().exists().then(|| self.place.status())
     }
 
-    /// What the server knows.
+    /// The server's state.
     pub fn state(&self) -> State {
         match &self.kind {
             Kind::One(server) => server.state(|state| state.clone()),

@@ -1,4 +1,4 @@
-//! Where the nodes are: by the rule, by a list, and by a list that is wrong.
+//! The addresses of nodes: by the rule, by a list, and by a wrong list.
 
 use e2e::qdrant_stand_in::{Answer, Endpoint, Fault, Setup, StandIn, StandInCluster};
 use e2e::scene::{DOCS, configuration, generated};
@@ -82,7 +82,7 @@ fn urls_that_are_wrong_are_told_each_and_the_right_ones_used() {
     assert!(checked(&scene.place).contains("2 of 3 nodes answer"));
 }
 
-/// What `config check` says.
+/// The output of `config check`.
 fn checked(place: &Place) -> String {
     place.run(&["config", "check"]).stdout
 }

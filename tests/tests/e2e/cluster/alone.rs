@@ -1,5 +1,5 @@
-//! One node of a cluster that does not tell of the others (a proxy does not let `GET /cluster` through): what its snapshot of a collection
-//! would lack, and what it lacks although the server claims otherwise.
+//! One node of a cluster whose other nodes are unknown, because a proxy blocks `GET /cluster`: what a snapshot of a
+//! collection would lack, and what it lacks although the server claims otherwise.
 
 use e2e::directory::name;
 use e2e::qdrant_stand_in::{
@@ -44,7 +44,7 @@ fn a_node_that_lacks_shards_is_refused_with_the_shards_named() {
         assert_eq!(status.operations[&Operation::Backup].last_outcome, Some(Outcome::Failed));
         assert!(
             node.requests().iter().all(|request| !request.changes_something()),
-            "no snapshot is made in vain"
+            "no useless snapshot is created"
         );
         assert_eq!(node.snapshot_names("spread"), Vec::<String>::new());
     }
@@ -59,7 +59,7 @@ fn a_collection_that_is_whole_on_the_asked_node_is_backed_up_beside_one_that_is_
     place.run(&["backup"]).code(3).says(&["spread (shards_uncovered)"]);
     assert_eq!((place.prove(), place.backups(DOCS).len()), (1, 1));
 
-    // Another node of the same cluster is no other source.
+    // Another node of the same cluster does not count as another source.
     place.set_url(&cluster.urls()[2]);
     place.run(&["backup"]).code(1).never_says("accept-source");
     assert!(!place.status().source_changed);
@@ -84,7 +84,7 @@ fn a_shard_that_is_not_active_here_is_refused() {
 
 #[test]
 fn a_snapshot_without_a_shard_that_the_server_calls_local_is_refused() {
-    // As the nodes of a cluster made them: with shard 0 only, with none, with shard 1 only.
+    // As the nodes of a cluster create them: with shard 0 only, with none, with shard 1 only.
     for (file, missing) in [
         ("cluster-node-1.spread.snapshot", "no segments of shard 1"),
         ("cluster-node-2.spread.snapshot", "no segments of shard 0, shard 1"),

@@ -1,4 +1,5 @@
-//! Nodes that hang up, die or give what is damaged: another copy is tried, and without one the shard is named.
+//! Nodes that close connections, die or send damaged data: another replica is tried. If there is none, the message
+//! names the shard.
 
 use std::time::Duration;
 
@@ -50,7 +51,7 @@ fn a_node_that_dies_in_a_creation_is_passed_over_and_tidied_up_when_it_is_back()
     assert!(scene.origins(DOCS).values().all(|node| *node != 1), "{:?}", scene.origins(DOCS));
     assert_eq!(scene.place.prove(), 1);
     scene.node(1).come_up();
-    // A request that was never answered is forgotten when its snapshot can no longer appear.
+    // An unanswered request is forgotten once its snapshot can no longer appear.
     std::thread::sleep(Duration::from_secs(3));
     scene.backup().success();
     assert_eq!(scene.place.prove(), 2);

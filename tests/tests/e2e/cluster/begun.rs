@@ -1,4 +1,4 @@
-//! Restores by shard that end half way: the message for each shard, and how the same command continues.
+//! Restores by shard that are interrupted: the message for each shard, and how the same command continues.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use e2e::qdrant_stand_in::Setup;
 const COPY: &str = "copy";
 const AGAIN: [&str; 5] = ["restore", "--collection", DOCS, "--as", COPY];
 
-/// The backup of [`DOCS`], and a restore of it that has ended at shard 1.
+/// The backup of [`DOCS`], and a restore of it that stopped at shard 1.
 fn half() -> Scene {
     let scene = Scene::docs(2).backed_up();
     for node in 0..3 {
@@ -122,7 +122,7 @@ fn another_backup_is_not_restored_over_what_was_begun() {
         .code(1)
         .says(&["exists", "a backup made shard by shard can only be restored into a new collection"]);
     assert_eq!(uploads(scene.cluster.nodes(), COPY), Vec::<u32>::new());
-    // The one that was begun can still be ended.
+    // The restore that was started can still be finished.
     let oldest = scene.place.ids(DOCS).remove(0);
     scene.place.run(&[&AGAIN[..], &["--backup", &oldest]].concat()).success();
     assert_restored(&scene, &[1, 2]);
@@ -156,7 +156,7 @@ fn killed_while_keys_are_made_it_goes_on_with_those_that_lack() {
     scene.fault(0, slow);
     let again = ["restore", "--collection", TENANTS, "--as", COPY];
     let running = Running::start(&mut scene.place.command(&again));
-    eventually("the second key is asked for", || {
+    eventually("the second key is requested", || {
         scene.node(0).requests_matching("PUT", "/shards").len() == 2
     });
     running.end_with(Signal::KILL);

@@ -1,4 +1,4 @@
-//! Backups of clusters that are ended: by signals, and by kill -9 at any moment.
+//! Interrupted backups of clusters: by signals, and by kill -9 at any moment.
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use e2e::random::{Random, seed};
 use crate::kills::assert_list_is_true;
 use crate::traces::none;
 
-/// How many runs are killed.
+/// The number of killed runs.
 const KILLS: u64 = 30;
 
 /// Every snapshot on any node.
@@ -25,7 +25,7 @@ fn left(scene: &Scene) -> Vec<String> {
     left
 }
 
-/// What the status says may be ours, in the same words.
+/// The snapshots that are ours or may be ours according to the status, in the same format.
 fn suspected(scene: &Scene) -> Vec<String> {
     let status = scene.place.status();
     let entries = status.suspected_leftovers.iter();
@@ -64,11 +64,11 @@ fn a_signal_during_a_creation_is_obeyed_and_what_its_node_makes_is_reported_late
     let scene = Scene::docs(1);
     scene.fault(1, Fault::new(Effect::CreationTakes(Duration::from_secs(2))).first(1));
     let running = Running::start(&mut scene.place.command(&["backup", "--jobs", "3"]));
-    eventually("the creation is asked for", || !creations(scene.node(1)).is_empty());
+    eventually("the creation is requested", || !creations(scene.node(1)).is_empty());
     running.end_with(Signal::TERM).code(143);
     let unanswered = scene.place.status().unanswered_creations;
     assert!(unanswered.iter().any(|creating| creating.shard_id == Some(1)), "{unanswered:?}");
-    eventually("the node finishes all the same", || !scene.node(1).all_snapshots().is_empty());
+    eventually("the node finishes anyway", || !scene.node(1).all_snapshots().is_empty());
 
     scene.backup().success().says(&["WARN", "was probably left by an interrupted run"]);
 
@@ -81,7 +81,7 @@ fn a_signal_during_a_creation_is_obeyed_and_what_its_node_makes_is_reported_late
 #[test]
 fn killed_at_any_moment_a_run_leaves_only_backups_that_can_be_trusted() {
     let mut random = Random::of(seed());
-    // So that every stage lasts long enough to be hit.
+    // Makes every stage long enough to be hit.
     let setup = Setup::cluster(3)
         .spread(docs(6), 2)
         .spread(tenants(), 1)
@@ -98,10 +98,10 @@ fn killed_at_any_moment_a_run_leaves_only_backups_that_can_be_trusted() {
         std::thread::sleep(Duration::from_micros(random.below(longest)));
         child.kill().unwrap();
         let ended = child.wait().unwrap();
-        assert!(ended.code().is_none_or(|code| code == 0), "killed or done, never failed: {ended:?}");
+        assert!(ended.code().is_none_or(|code| code == 0), "killed or successful, never failed: {ended:?}");
         assert_list_is_true(&scene.place);
     }
-    // Creations that were under way when their run died end in the meantime.
+    // Creations in progress when their run died may have finished.
     std::thread::sleep(Duration::from_millis(200));
     let before = assert_list_is_true(&scene.place);
     scene.place.run(&["backup", "--jobs", "3"]).success();
@@ -109,7 +109,7 @@ fn killed_at_any_moment_a_run_leaves_only_backups_that_can_be_trusted() {
     assert_eq!(scene.place.temporary(), none());
     let status = scene.place.status();
     assert_eq!((status.current_run, status.undeleted_snapshots), (None, Vec::new()));
-    // No node keeps what is certainly ours; what only may be ours, since no answer named it, is reported.
+    // No node keeps what is certainly ours. What may be ours, because no answer named it, is reported.
     assert_eq!(left(&scene), suspected(&scene));
     scene.place.run(&["verify", "--backup", "all"]).success();
 }

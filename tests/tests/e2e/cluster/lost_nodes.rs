@@ -1,4 +1,5 @@
-//! Nodes that are down: ignored if another node has their shards, otherwise waited for, and used when they are back.
+//! Nodes that are down are skipped if another node has their shards. Otherwise the run waits for them and uses them
+//! when they are back.
 
 use e2e::Running;
 use e2e::qdrant_stand_in::{Collection, GeneratedSnapshot, Setup};
@@ -36,7 +37,7 @@ fn a_shard_that_only_a_lost_node_has_fails_its_collection_with_shard_and_node_na
 
     let lost = format!("shard 1 is only on nodes that do not answer ({peer})");
     scene.assert_failed(DOCS, &FailureKind::ShardsUncovered, &[&lost]);
-    assert!(!scene.failure(DOCS).message.contains("shard 0"), "only what is lost is named");
+    assert!(!scene.failure(DOCS).message.contains("shard 0"), "only missing shards are named");
     assert_eq!(scene.place.backups("pairs").len(), 1);
     assert_eq!(scene.place.prove(), 1);
     let operation = &scene.place.status().operations[&Operation::Backup];

@@ -1,4 +1,4 @@
-//! Clusters: every shard is backed up once, from whichever node has it, and restored wherever there is room for it.
+//! Clusters: every shard is backed up once, from any node that has it, and restored wherever possible.
 
 mod addresses;
 mod alone;
@@ -26,7 +26,7 @@ use serde_json::{Value, json};
 
 use crate::traces::none;
 
-/// The points of [`docs`] and [`tenants`].
+/// The number of points of [`docs`] and [`tenants`].
 const POINTS: u64 = 90;
 
 /// A collection with custom sharding.
@@ -39,12 +39,12 @@ struct Scene {
     nodes: Nodes,
 }
 
-/// [`DOCS`], of so many shards.
+/// [`DOCS`] with this many shards.
 fn docs(shards: u32) -> Collection {
     Collection::generated(DOCS, GeneratedSnapshot::new(SIZE).points_count(POINTS).shards(shards))
 }
 
-/// The keys of [`TENANTS`], with a gap in the ids.
+/// The keys of [`TENANTS`], with a gap in the shard ids.
 fn keys() -> Vec<(Value, Vec<u32>)> {
     vec![(json!("eu"), vec![1]), (json!("us"), vec![3, 4])]
 }
@@ -55,7 +55,7 @@ fn tenants() -> Collection {
 }
 
 impl Scene {
-    /// A cluster as `setup` says, with a repository, whose first node is the one that is asked.
+    /// A cluster with `setup`, and a repository. The first node is configured.
     fn of(setup: Setup) -> Self {
         let cluster = StandInCluster::start_with(setup);
         let urls = cluster.urls();
@@ -64,19 +64,19 @@ impl Scene {
         scene
     }
 
-    /// The same, told where all nodes are.
+    /// The same, with all nodes configured.
     fn listed(setup: Setup) -> Self {
         let scene = Self::of(setup);
         scene.configure(&[("nodes", &scene.list())]);
         scene
     }
 
-    /// [`DOCS`] of three shards on three nodes.
+    /// [`DOCS`] with three shards on three nodes.
     fn docs(replication_factor: u32) -> Self {
         Self::of(Setup::cluster(3).spread(docs(3), replication_factor))
     }
 
-    /// As `qdrant.nodes` has all of them.
+    /// The value of `qdrant.nodes` with all nodes.
     fn list(&self) -> String {
         format!("[{}]", self.nodes.urls().join(", "))
     }
@@ -93,7 +93,7 @@ impl Scene {
         self.node(node).faults(|faults| faults.add(fault));
     }
 
-    /// Everything is normal again.
+    /// Removes all faults.
     fn heal(&self) {
         self.cluster.nodes().iter().for_each(|node| node.faults(|faults| faults.clear()));
     }
@@ -102,7 +102,7 @@ impl Scene {
         self.place.run(&["backup"])
     }
 
-    /// The same after a backup, with nothing in the servers' logs.
+    /// Makes a backup, then clears the servers' logs.
     fn backed_up(self) -> Self {
         self.backup().success();
         self.forget_requests();
@@ -119,7 +119,7 @@ impl Scene {
         self.place.newest(collection).manifest
     }
 
-    /// From which node each shard of the newest backup is.
+    /// The source node of each shard of the newest backup.
     #[track_caller]
     fn origins(&self, collection: &str) -> BTreeMap<u32, usize> {
         let node = |peer_id| self.cluster.nodes().iter().position(|node| node.peer_id() == peer_id);
@@ -130,7 +130,7 @@ impl Scene {
             .collect()
     }
 
-    /// The nodes that have a copy of each shard.
+    /// The nodes with a replica of each shard.
     fn holders(&self, collection: &str) -> BTreeMap<u32, BTreeSet<usize>> {
         self.cluster.state(|state| {
             let shards = state.collection_mut(collection).shards.iter();
@@ -146,7 +146,8 @@ impl Scene {
         status.collections[&e2e::directory::name(collection)].failure.clone().expect("a failure")
     }
 
-    /// Fails the test unless the newest backup of `collection` failed with `kind` and says all of `parts`.
+    /// Fails the test unless the newest backup of `collection` failed with `kind` and a message that contains all of
+    /// `parts`.
     #[track_caller]
     fn assert_failed(&self, collection: &str, kind: &FailureKind, parts: &[&str]) {
         let failure = self.failure(collection);
@@ -157,7 +158,7 @@ impl Scene {
         assert_eq!(self.place.temporary(), none());
     }
 
-    /// Fails the test unless no node keeps a snapshot of ours, and the status knows of none.
+    /// Fails the test unless no node has a snapshot of ours and the status records none.
     #[track_caller]
     fn assert_clean(&self) {
         assert_eq!(self.cluster.all_snapshots(), none());
@@ -169,14 +170,14 @@ impl Scene {
     }
 }
 
-/// Which shards' snapshots that node was asked for, in this order.
+/// The shards whose snapshots were requested from this node, in order.
 fn creations(node: &StandIn) -> Vec<LoggedRequest> {
     let mut all = node.requests_matching("POST", "/snapshots");
     all.retain(|request| request.path_and_query.ends_with("/snapshots"));
     all
 }
 
-/// Which shards were uploaded to any node, ascending.
+/// The shards that were uploaded to any node, ascending.
 fn uploads(nodes: &[StandIn], collection: &str) -> Vec<u32> {
     let begin = format!("/collections/{collection}/shards/");
     let all = nodes.iter().flat_map(|node| node.requests_matching("POST", "/snapshots/upload"));

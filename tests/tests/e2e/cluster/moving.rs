@@ -1,4 +1,4 @@
-//! Shards that are dead, on their way, moved or made while they are backed up.
+//! Shards that are dead, in transfer, moved or added during their backup.
 
 use std::time::Duration;
 
@@ -41,13 +41,16 @@ fn a_shard_without_an_active_replica_fails_the_collection_and_is_named() {
     let peers: Vec<String> =
         scene.holders(DOCS)[&2].iter().map(|node| scene.node(*node).peer_id().to_string()).collect();
     scene.assert_failed(DOCS, &FailureKind::ShardsUncovered, &[&peers[0], &peers[1]]);
-    assert!(scene.cluster.nodes().iter().all(|node| creations(node).is_empty()), "nothing is made in vain");
+    assert!(
+        scene.cluster.nodes().iter().all(|node| creations(node).is_empty()),
+        "no useless snapshot is created"
+    );
     scene.assert_clean();
     scene.cluster.state(|server| server.collection_mut(DOCS).set_shard_state(2, "Active"));
     scene.backup().success();
 }
 
-/// How often a snapshot of that shard was asked for.
+/// The number of requests to create a snapshot of this shard.
 fn creations_of(scene: &Scene, shard: u32) -> usize {
     let all = scene.cluster.nodes().iter().flat_map(creations);
     all.filter(|asked| asked.path_and_query.contains(&format!("/shards/{shard}/"))).count()
@@ -68,7 +71,7 @@ fn a_shard_that_moves_between_creation_and_download_is_taken_from_where_it_is() 
     assert_eq!(creations_of(&scene, 0), 2);
     assert_eq!(scene.manifest(DOCS).archives.len(), 3);
     assert_eq!((scene.place.prove(), scene.place.temporary()), (1, Vec::new()));
-    // A node that lost a shard does not release its snapshots, so this one waits until the shard is back.
+    // A node that lost a shard does not serve its snapshots, so this one waits until the shard is back.
     let left: Vec<String> =
         scene.place.status().undeleted_snapshots.into_iter().map(|snapshot| snapshot.name).collect();
     assert_eq!(left, scene.node(0).shard_snapshot_names(DOCS, 0));
@@ -81,7 +84,7 @@ fn a_shard_that_moves_between_creation_and_download_is_taken_from_where_it_is() 
 #[test]
 fn a_shard_that_moves_once_it_is_here_is_taken_again_from_where_it_is() {
     let scene = Scene::docs(1);
-    // While shard 1 is made, shard 0 is done with.
+    // Shard 0 is finished while the snapshot of shard 1 is created.
     scene.cluster.state(|server| server.collection_mut(DOCS).move_shard_when(When::Snapshot(1), 0, 0, 2));
 
     scene.backup().success().says(&[
@@ -138,7 +141,7 @@ fn a_key_that_is_made_meanwhile_has_the_collection_begun_anew() {
     let slow = Fault::new(Effect::CreationTakes(Duration::from_secs(2))).shard(1).first(1);
     let scene = Scene::of(Setup::cluster(3).spread(tenants(), 1).fault(slow));
     let running = Running::start(&mut scene.place.command(&["backup"]));
-    eventually("shard 1 is asked for", || !creations(scene.node(0)).is_empty());
+    eventually("shard 1 is requested", || !creations(scene.node(0)).is_empty());
     let path = format!("/collections/{TENANTS}/shards");
     scene.nodes.ask(1, Method::PUT, &path, Some(&json!({ "shard_key": "asia" })));
 

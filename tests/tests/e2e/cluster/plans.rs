@@ -1,4 +1,4 @@
-//! What is said before a restore by shard begins, and what is refused.
+//! The output before a restore by shard begins, and refusals.
 
 use e2e::Place;
 use e2e::qdrant_stand_in::{Setup, StandIn, StandInCluster};
@@ -86,7 +86,7 @@ fn a_damaged_shard_is_found_before_the_server_has_it() {
     let target = StandIn::start(Setup::empty());
     let ran = scene.place.run(&["restore", "--collection", DOCS, "--dry-run", "--to", &target.url()]).code(1);
     ran.says(&[".shard-1.snapshot.gz"]);
-    // It is now known to be bad, and only restored if it is named.
+    // It is now known to be bad, and is restored only if it is named.
     scene.place.run(&["restore", "--collection", DOCS, "--to", &target.url()]).code(1);
     assert!(target.requests().iter().all(|request| !request.changes_something()));
 }

@@ -1,12 +1,12 @@
-//! The same on a real cluster, where `QDRANT_URL` and `QDRANT_NODES` are set: every kind of collection backed up, restored beside, and
-//! each point compared as each node gives it.
+//! Tests with a real cluster if `QDRANT_URL` and `QDRANT_NODES` are set: collections of every kind are backed up,
+//! restored under another name, and compared point by point on each node.
 
 use e2e::scene::configuration;
 use e2e::{Cluster, Place, Ran};
 
 use crate::traces::none;
 
-/// Patience as for a real cluster, with the nodes told or not.
+/// Timeouts for a real cluster, with or without `qdrant.nodes`.
 fn place(cluster: &Cluster) -> Place {
     let place = Place::initialised(cluster.url());
     let nodes = cluster.list();

@@ -1,4 +1,4 @@
-//! Restores of backups by shard: to as many nodes, to fewer, to one, and to a server outside cluster mode.
+//! Restores of backups by shard: to as many nodes, to fewer, to one, and to a server without cluster mode.
 
 use std::num::NonZeroU8;
 
@@ -12,14 +12,14 @@ use serde_json::{Value, json};
 use super::{Scene, TENANTS, docs, keys, tenants, uploads};
 use crate::traces::none;
 
-/// A restore into an empty server, with enough time.
+/// A restore to an empty server, with enough time.
 fn target(nodes: u8) -> (StandInCluster, Nodes) {
     let cluster = StandInCluster::start_with(Setup::cluster(nodes));
     let nodes = Nodes::at(&cluster.urls());
     (cluster, nodes)
 }
 
-/// How many copies each shard has, in the order of ids; all of them serve.
+/// The number of replicas of each shard in order of ids. All of them must be active.
 #[track_caller]
 fn copies(nodes: &Nodes, collection: &str) -> Vec<(u64, usize)> {
     let mut copies: Vec<(u64, usize)> = Vec::new();
@@ -130,7 +130,7 @@ fn shard_keys_get_the_ids_that_they_had_and_no_placeholder_stays() {
         nodes.assert_points(TENANTS, &original);
         assert_eq!(key_mapping(&nodes, TENANTS), expected);
         let made = cluster.nodes()[0].requests_matching("PUT", "/shards").len();
-        assert_eq!(made, 3, "one took the place of the gap");
+        assert_eq!(made, 3, "a placeholder filled the gap");
     }
 }
 
@@ -202,7 +202,7 @@ fn replicas_that_stay_dead_fail_the_restore_and_the_same_command_ends_it_later()
         }
     });
     scene.place.run(&arguments).success();
-    assert_eq!(uploads(scene.cluster.nodes(), "copy"), Vec::<u32>::new(), "every shard was there");
+    assert_eq!(uploads(scene.cluster.nodes(), "copy"), Vec::<u32>::new(), "every shard existed");
     assert_eq!(scene.place.status().restoring, []);
 }
 
@@ -226,7 +226,7 @@ fn indexes_aliases_and_what_only_a_patch_sets_come_back_too() {
         assert_eq!(state.aliases["prod"], DOCS);
         assert_eq!(state.aliases["latest"], DOCS);
     });
-    // Without being asked for, no alias is set.
+    // Aliases are set only on request.
     let (other, _nodes) = target(2);
     scene.place.run(&["restore", "--all", "--to", &other.urls()[0]]).success();
     other.state(|state| assert!(state.aliases.is_empty()));

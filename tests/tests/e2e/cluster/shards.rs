@@ -1,4 +1,4 @@
-//! What a backup of a cluster consists of, and how the nodes are asked for it.
+//! The contents of a cluster's backup, and the requests to its nodes.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -63,7 +63,7 @@ fn every_shard_is_backed_up_once_and_nothing_stays_on_any_node() {
         assert_eq!(source.aliases, Some(vec!["prod".to_owned()]));
         assert_eq!(source.payload_schema.unwrap()["n"]["data_type"], json!("integer"));
         assert_eq!(source.shard_keys, None);
-        // Each shard once, of each collection, and the load is even.
+        // Each shard of each collection once, with an even load.
         let of = |collection: &str| -> Vec<usize> {
             let begin = format!("/collections/{collection}/shards/");
             let ours = |node| {
@@ -132,13 +132,16 @@ fn several_jobs_have_several_nodes_at_work_and_each_of_them_at_one_snapshot() {
         let asked = creations(node);
         assert_eq!(asked.len(), 3);
         for pair in asked.windows(2) {
-            assert!(pair[1].at >= pair[0].at + takes, "the next is asked for once the one before is made");
+            assert!(
+                pair[1].at >= pair[0].at + takes,
+                "the next is requested after the previous one is created"
+            );
         }
     }
-    // A third of the work is done by each while the others do theirs.
+    // The three nodes work in parallel, each on a third of the shards.
     let first = nodes.iter().filter_map(|node| Some(creations(node).first()?.at)).max().unwrap();
     let first_download = nodes[0].requests_matching("GET", ".snapshot")[0].at;
-    assert!(first < first_download, "all nodes are asked before the first has answered");
+    assert!(first < first_download, "all nodes get requests before the first has answered");
     assert_eq!(scene.place.prove(), 1);
     scene.assert_clean();
 }

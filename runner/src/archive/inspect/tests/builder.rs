@@ -1,4 +1,4 @@
-//! Makes tars, sound and unsound, and takes genuine ones apart.
+//! Builds valid and invalid tars, and splits genuine ones into entries.
 
 use tar::Header;
 
@@ -88,7 +88,7 @@ pub(super) fn record(key: &str, value: &str) -> String {
 pub(super) const CONFIG: &[u8] = br#"{"params":{"shard_number":1,"vectors":{"size":4,"distance":"Dot"}}}"#;
 pub(super) const LOCAL: &[u8] = br#"{"is_local":true,"this_peer_id":7,"peers":{"7":"Active"}}"#;
 
-/// A sound segment archive.
+/// A valid segment archive.
 pub(super) fn segment() -> Tar {
     Tar::default()
         .sparse("snapshot/files/vectors/chunk_0.mmap", &[(0, 512), (4096, 0)], 4096, &[1; 512])
@@ -96,7 +96,7 @@ pub(super) fn segment() -> Tar {
         .file("snapshot/files/version.info", b"0.6.0")
 }
 
-/// The members of a sound snapshot of a collection, for a test to change.
+/// The members of a valid collection snapshot, for a test to change.
 pub(super) fn members() -> Vec<(String, Vec<u8>)> {
     [
         ("0/segments/11111111-2222-3333-4444-555555555555.tar", segment().bytes.as_slice()),
@@ -116,7 +116,7 @@ pub(super) fn tar_of(members: &[(String, Vec<u8>)]) -> Tar {
     members.iter().fold(Tar::default(), |tar, (name, data)| tar.file(name, data))
 }
 
-/// A sound snapshot with one member's content replaced.
+/// A valid snapshot with one member's content replaced.
 pub(super) fn with_member(name: &str, data: &[u8]) -> Vec<u8> {
     let mut members = members();
     members
@@ -126,7 +126,7 @@ pub(super) fn with_member(name: &str, data: &[u8]) -> Vec<u8> {
     tar_of(&members).end()
 }
 
-/// A sound snapshot followed by more entries.
+/// A valid snapshot followed by more entries.
 pub(super) fn and_then(more: impl FnOnce(Tar) -> Tar) -> Vec<u8> {
     more(tar_of(&members())).end()
 }
@@ -134,7 +134,7 @@ pub(super) fn and_then(more: impl FnOnce(Tar) -> Tar) -> Vec<u8> {
 /// An entry of a genuine archive.
 #[derive(Clone)]
 pub(super) struct Raw {
-    /// Where its header lies.
+    /// The position of its header.
     pub offset: usize,
     pub header: Header,
     pub data: Vec<u8>,
@@ -160,7 +160,7 @@ pub(super) fn dissect(bytes: &[u8]) -> Vec<Raw> {
     entries
 }
 
-/// Puts entries together again, sizes and checksums made to fit.
+/// Joins entries, with corrected sizes and checksums.
 pub(super) fn assemble(entries: &[Raw]) -> Tar {
     entries.iter().fold(Tar::default(), |tar, entry| {
         let mut header = entry.header.clone();

@@ -1,4 +1,4 @@
-//! One defect at a time, with sizes and checksums that fit.
+//! One defect at a time, with matching sizes and checksums.
 
 use super::builder::{CONFIG, LOCAL, Tar, and_then, header, members, record, segment, tar_of, with_member};
 use super::{FindingKind, Limits, inspect, kinds, look};
@@ -185,7 +185,7 @@ fn links_and_special_files_are_found() {
         tar.entry(b'x', "pax", record("linkpath", "/x").as_bytes()).link(b'2', "link", "short")
     });
     assert_eq!(found(&pax), [FindingKind::LinkOutside]);
-    // A link in place of a file is no file.
+    // A link in place of a file does not count as a file.
     let mut replaced = members();
     replaced.retain(|(name, _)| name != "config.json");
     let replaced = tar_of(&replaced).link(b'2', "config.json", "version.info").end();

@@ -1,4 +1,4 @@
-//! What genuine snapshots are found to hold.
+//! The contents of genuine snapshots.
 
 use serde_json::{Value, json};
 
@@ -34,7 +34,7 @@ fn genuine_snapshots_hold_what_they_should_and_have_no_findings() {
         let inspection = look(&genuine(name));
         let (kind, shards) = expected(name);
         if name == "1.18.3/cluster-node-2.spread.snapshot" {
-            // The node holds no shard of the collection: the archive is sound, and empty.
+            // The node has no shard of the collection: the archive is valid and empty.
             assert_eq!(kinds(&inspection), [FindingKind::NoLocalShard]);
             assert_eq!(
                 inspection.findings[0].to_string(),
@@ -83,7 +83,7 @@ fn genuine_snapshots_hold_what_they_should_and_have_no_findings() {
 fn config_is_kept_whole_and_compared_by_its_params() {
     let config = look(&genuine("1.18.3/empty.snapshot")).config.unwrap();
     assert_eq!(config["wal_config"]["wal_capacity_mb"], 1);
-    // As GET /collections/{c} gives it for a collection made alike.
+    // As in the answer to GET /collections/{c} for a similar collection.
     let served = json!({"params": {"vectors": {"size": 8, "distance": "Cosine"}, "shard_number": 1,
         "replication_factor": 1, "write_consistency_factor": 1, "on_disk_payload": true},
         "hnsw_config": {"m": 32}});
@@ -120,7 +120,7 @@ fn every_truncation_is_found() {
 
 #[test]
 fn a_flipped_byte_in_a_header_is_found_or_harmless() {
-    // All headers of one snapshot, a segment's included, and those of another that announce long names.
+    // All headers of one snapshot, including a segment's, and those of another snapshot that announce long names.
     for (name, kinds) in
         [("1.18.3/empty.snapshot", None), ("1.14.1/minilm_general.shard-0.snapshot", Some(b'L'))]
     {
@@ -142,8 +142,8 @@ fn a_flipped_byte_in_a_header_is_found_or_harmless() {
                 snapshot[header + byte] ^= flip;
                 let inspection = look(&snapshot);
                 if inspection.findings.is_empty() {
-                    // Only the checksum's own field has more than one way to write the same number: its first
-                    // digit, a zero, may be a blank, and what follows its end is never looked at.
+                    // Only the checksum field can be written in several ways: its first digit, a zero, may be a
+                    // blank, and anything after its end is ignored.
                     assert!(matches!(byte, 148 | 155), "{name}: byte {byte} of the header at {header}");
                     assert_eq!(inspection, original);
                 }
@@ -168,7 +168,7 @@ fn a_member_missing_from_a_genuine_snapshot_is_found() {
             let mut rest = entries.clone();
             rest.remove(missing);
             let inspection = look(&assemble(&rest).end());
-            // How many log files and segments a shard had is written nowhere in the archive.
+            // The archive does not contain the number of log files and segments of a shard.
             let untold = alike("/wal/") > 1 || alike("/segments/") > 1;
             assert_eq!(inspection.findings.is_empty(), untold, "{name} without {member}");
         }
@@ -185,7 +185,7 @@ fn every_cut_of_a_segment_is_found_though_sizes_and_checksums_fit() {
             cut[place].data.truncate(length);
             let inspection = look(&assemble(&cut).end());
             assert!(!inspection.findings.is_empty(), "{name}: segment cut at {length}");
-            // The rest of the snapshot was still looked at.
+            // The rest of the snapshot was still inspected.
             assert!(inspection.end_marker_reached && inspection.config.is_some());
         }
     }

@@ -34,7 +34,7 @@ proptest! {
         look(&bytes);
     }
 
-    /// Faults behind headers whose checksums fit, which flipped bytes alone never reach.
+    /// Faults behind headers with correct checksums, which random bit flips never reach.
     #[test]
     fn headers_with_any_fields_never_panic(
         which in 0..GENUINE.len(),

@@ -36,7 +36,7 @@ pub(super) fn genuine(name: &str) -> Vec<u8> {
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Inspects bytes in memory and makes sure that all of them were consumed.
+/// Inspects bytes in memory and asserts that all of them were consumed.
 pub(super) fn look(bytes: &[u8]) -> Inspection {
     let mut rest = bytes;
     let inspection = inspect(&mut rest, &Limits::default()).unwrap();
@@ -53,7 +53,7 @@ pub(super) fn kinds(inspection: &Inspection) -> Vec<FindingKind> {
     inspection.findings.iter().map(|finding| finding.kind).collect()
 }
 
-/// Gives its bytes in pieces, now and then interrupted, and fails where told to.
+/// Returns its bytes in pieces, sometimes interrupted. Fails at the configured position.
 pub(super) struct Pieces<'b> {
     pub bytes: &'b [u8],
     pub piece: usize,

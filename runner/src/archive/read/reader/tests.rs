@@ -1,4 +1,4 @@
-//! Archives sound and unsound, and sources that fail.
+//! Valid and damaged archives, and sources that fail.
 
 use std::io::Write;
 
@@ -12,7 +12,7 @@ mod parts;
 
 const MANIFEST: &str = include_str!("../../../../../shared/testdata/manifest-v1.json");
 
-/// Gives its bytes in small pieces, with interruptions, and fails at the end where told to.
+/// Returns its bytes in small pieces, with interruptions. Fails at the end if configured.
 struct Faulty {
     bytes: Vec<u8>,
     position: usize,
@@ -51,7 +51,7 @@ fn gzip(data: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// Several frames with skippable ones between, as backups have them.
+/// Several frames with skippable ones between them, as in backups.
 fn zstd(data: &[u8]) -> Vec<u8> {
     let mut encoder = Encoder::new(Compression::Zstd, Vec::new()).unwrap();
     encoder.write_all(data).unwrap();
@@ -60,7 +60,7 @@ fn zstd(data: &[u8]) -> Vec<u8> {
 
 type Compress = fn(&[u8]) -> Vec<u8>;
 
-/// Each way to compress, and its name in manifests.
+/// Each compression, and its name in manifests.
 const COMPRESSED: [(Compress, Encoding); 2] = [(gzip, Encoding::Gzip), (zstd, Encoding::Zstd)];
 
 fn read(
@@ -90,7 +90,7 @@ fn the_snapshot_comes_out_and_both_digests_are_of_everything() {
         let two = [compress(&data[..5000]), compress(&data[5000..])].concat();
         archives.extend([(compress(&data), vec![encoding.clone()]), (two, vec![encoding])]);
     }
-    // As the `zstd` command writes it: one frame, without anything before it.
+    // Like the output of the `zstd` command: one frame, with nothing before it.
     archives.push((zstd::encode_all(data.as_slice(), 3).unwrap(), vec![Encoding::Zstd]));
     for (stored, encoding) in archives {
         let (snapshot, digests) = read(faulty(&stored, false), &encoding).unwrap();
@@ -109,7 +109,7 @@ fn the_digest_of_stored_bytes_is_left_out_where_only_the_snapshot_is_to_be_prove
         let reader = ArchiveReader::new(source, Path::new("a"), &encoding, Prove::Snapshot).unwrap();
         let digests = reader.finish().unwrap();
         is(digests.snapshot, &data());
-        // Of a plain snapshot it is the same one.
+        // For a plain snapshot both are the same.
         assert_eq!(digests.stored, encoding.is_empty().then_some(digests.snapshot));
     }
 }

@@ -1,7 +1,7 @@
 //! Decides how to compress a section of a block, using samples.
 //!
-//! Vectors are most of a snapshot and hardly shrink: their low bytes are noise, and the small gain on the rest would need more
-//! time than everything else together, also when reading. Payloads and indexes shrink to a fraction.
+//! Vectors are most of a snapshot and hardly compress: their low bytes are noise, and the small gain on the rest
+//! would take more time than everything else, also when reading. Payloads and indexes shrink to a fraction.
 
 use super::deflater::Deflater;
 use crate::archive::write::blocks::{PIECE_BYTES, pieces};
@@ -61,7 +61,7 @@ impl<'a> Judge<'a> {
             last.left -= 1;
             return last.method;
         }
-        // The code table is a large part of a short trial. For more data it would be less, according to the entropy.
+        // The code table is a large part of a short trial. For more data it would be smaller, as the entropy shows.
         let tried = trial(section, self.deflater);
         let method = if tried <= RUNS {
             Method::DeflateRuns
@@ -100,7 +100,7 @@ fn entropy(section: &[u8]) -> f64 {
     bits.max(1.0) / 8.0
 }
 
-/// The share that compression leaves of its beginning.
+/// The compressed size of its beginning, as a share.
 fn trial(section: &[u8], deflater: &mut Deflater) -> f64 {
     let piece = &section[..section.len().min(PIECE_BYTES)];
     if piece.is_empty() {
@@ -153,7 +153,7 @@ mod tests {
         let mut judge = Judge::new(&mut deflater);
         let noise = noise(4 << 16);
         let mut sections = noise.chunks(1 << 16);
-        // Looks like noise, byte by byte, and is the same all over.
+        // Looks like noise byte by byte, but is the same everywhere.
         let repeated = noise[..2 << 10].repeat(1 << 5);
         assert_eq!(judge.judge(sections.next().unwrap()), Method::Store);
         assert_eq!(judge.judge(&[0; 1 << 16]), Method::DeflateRuns, "looks different");

@@ -21,7 +21,7 @@ const TRAILER_BYTES: usize = 8;
 /// Maximum size of a stored deflate block.
 const STORED_MAX_BYTES: usize = 65_535;
 
-/// Makes gzip members of blocks.
+/// Encodes blocks as gzip members.
 pub struct Members {
     deflater: Deflater,
 }
@@ -30,7 +30,7 @@ impl Members {
     /// An encoder for one thread.
     ///
     /// # Errors
-    /// When there is no compressor.
+    /// When the compressor cannot be created.
     pub fn new() -> io::Result<Self> {
         Ok(Self { deflater: Deflater::new()? })
     }
@@ -168,7 +168,7 @@ mod tests {
     fn what_is_of_different_kinds_becomes_different_members() {
         let mut random = fastrand::Rng::with_seed(1);
         let section = SECTION_BYTES;
-        // Noise, zeros from the middle of a section on, noise again, and a little of it more than fits.
+        // Noise, zeros from the middle of a section on, noise again, and a little more noise than fits.
         let mut block: Vec<u8> = (0..2 * section).map(|_| random.u8(..)).collect();
         block.resize(5 * section + 7, 0);
         block.extend((0..2 * section).map(|_| random.u8(..)));
@@ -200,7 +200,7 @@ mod tests {
             prop_assert_eq!(decode(&member), block.clone());
             let mut deflater = Deflater::new().unwrap();
             for method in [Method::Deflate, Method::DeflateRuns] {
-                // Twice, because the second stream is made with what the first one used.
+                // Twice, because the second stream reuses the memory of the first one.
                 for block in [&block[..], &block[block.len() / 3..]] {
                     let mut raw = Vec::new();
                     prop_assert!(compress(&mut deflater, method, block, &mut raw, block.len() * 2 + 1_000));

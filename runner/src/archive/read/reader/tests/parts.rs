@@ -1,5 +1,5 @@
-//! Archives of parts that say how long they are: sound, lying and damaged ones. What the decoders of gzip and zstd make of
-//! the whole file, from beginning to end, is what must come out.
+//! Archives of parts that contain their length: valid, with false lengths, and damaged. The result must be the same
+//! as that of the gzip and zstd decoders for the whole file.
 
 use std::sync::mpsc;
 use std::time::Duration;
@@ -16,12 +16,12 @@ fn part(compression: Compression, data: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// Where a part has its length.
+/// The position of a part's length.
 fn length_field(compression: Compression) -> std::ops::Range<usize> {
     if compression == Compression::Gzip { 16..20 } else { 8..12 }
 }
 
-/// What the reader makes of it, and its digest of the stored bytes, which must be right whatever they are.
+/// The reader's result, and its digest of the stored bytes, which must always be right.
 fn ours(stored: &[u8], encoding: &Encoding) -> Result<Vec<u8>, ArchiveError> {
     let mut reader = ArchiveReader::new(
         io::Cursor::new(stored.to_vec()),
@@ -45,7 +45,7 @@ fn ours(stored: &[u8], encoding: &Encoding) -> Result<Vec<u8>, ArchiveError> {
     }
 }
 
-/// What the plain decoder makes of it.
+/// The plain decoder's result.
 fn plainly(stored: &[u8], encoding: &Encoding) -> io::Result<Vec<u8>> {
     let mut snapshot = Vec::new();
     if *encoding == Encoding::Gzip {
@@ -102,7 +102,7 @@ fn whatever_is_done_to_an_archive_the_plain_decoders_agree() {
         let (compression, encoding) = &FORMATS[round % 2];
         let mut parts: Vec<Vec<u8>> = (0..random.usize(1..5))
             .map(|_| {
-                // Some parts shrink, some do not.
+                // Some parts are compressible, some are not.
                 let mask = random.choice([1_u8, 0xff]).unwrap();
                 let piece: Vec<u8> = (0..random.usize(..3000)).map(|_| random.u8(..) & mask).collect();
                 part(*compression, &piece)
@@ -143,7 +143,7 @@ fn whatever_is_done_to_an_archive_the_plain_decoders_agree() {
                 assert!(position <= stored.len() as u64, "{told}: before byte {position}");
                 corrupt += 1;
             }
-            // No frame at all passes for a whole file with the plain decoder.
+            // For the plain decoder, a file without any frame is complete.
             (Err(_), Ok(plainly)) if stored.is_empty() => assert!(plainly.is_empty(), "{told}"),
             (ours, plainly) => panic!("{told}: {:?} and {:?}", ours.map(drop), plainly.map(drop)),
         }
@@ -184,7 +184,7 @@ fn corruption_before_a_disk_fault_is_corruption_and_the_fault_is_told_when_the_r
     }
 }
 
-/// An archive of one part, over and over.
+/// An archive that repeats one part.
 struct Endless {
     part: io::Cursor<Vec<u8>>,
     _gone: mpsc::Sender<()>,
