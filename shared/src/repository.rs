@@ -1,5 +1,7 @@
 //! `repository.json`: marks a directory as a backup repository, and identifies its source.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +37,12 @@ impl Repository {
             known_peer_ids: Vec::new(),
         }
     }
+
+    /// Whether a server with the peers `shown` is none that these backups came from. Without any peers, nothing is known.
+    pub fn is_other_server(&self, shown: &BTreeSet<u64>) -> bool {
+        let known = &self.known_peer_ids;
+        !known.is_empty() && !shown.is_empty() && !known.iter().any(|peer| shown.contains(peer))
+    }
 }
 
 impl JsonFile for Repository {
@@ -47,5 +55,23 @@ impl JsonFile for Repository {
             }
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_server_is_one_that_shows_no_known_peer() {
+        let is_other = |known: &[u64], shown: &[u64]| {
+            let mut repository = Repository::new("id".to_owned(), DateTime::UNIX_EPOCH);
+            repository.known_peer_ids = known.to_vec();
+            repository.is_other_server(&shown.iter().copied().collect())
+        };
+        assert!(!is_other(&[], &[3, 4]), "the first backup knows none");
+        assert!(!is_other(&[1, 3], &[3, 4]), "a cluster may lose and gain peers");
+        assert!(is_other(&[1, 2], &[3, 4]));
+        assert!(!is_other(&[1], &[]), "nothing shown, nothing known");
     }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::backup_id::BackupId;
@@ -36,6 +36,9 @@ pub struct Status {
     /// History of each collection.
     #[serde(default)]
     pub collections: BTreeMap<CollectionName, CollectionStatus>,
+    /// The backup directory that it belongs to. Absent in files of version 0.1.0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repository_id: Option<String>,
     /// The report of the last completed run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_run: Option<RunReport>,
@@ -238,9 +241,18 @@ pub struct CollectionStatus {
     /// Only a run that finished with all collections sets it to false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_server: Option<bool>,
+    /// Whether it is on the server but not selected for backup, so that no new backups are expected.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub excluded: bool,
     /// When it was first found to be gone from the server. Absent while it exists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gone_since: Option<DateTime<Utc>>,
+    /// When it was last found to be gone and that was counted in `gone_looks`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone_looked_at: Option<DateTime<Utc>>,
+    /// How often it was found to be gone. Observations that follow another within [`GONE_LOOKS_APART`] do not count.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub gone_looks: u32,
     /// When its last backup attempt started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_attempt_at: Option<DateTime<Utc>>,
@@ -274,6 +286,7 @@ impl Status {
             current_run: None,
             operations: BTreeMap::new(),
             collections: BTreeMap::new(),
+            repository_id: None,
             last_run: None,
             source_changed: false,
             undeleted_snapshots: Vec::new(),
@@ -364,6 +377,52 @@ impl CollectionStatus {
             self.points = report.points;
         }
     }
+
+    /// Records that the server has it and that it is selected for backup.
+    pub fn found(&mut self) {
+        self.on_server = Some(true);
+        self.excluded = false;
+        self.forget_gone();
+    }
+
+    /// Records that it is not selected for backup, although the server has it.
+    pub fn left_out(&mut self) {
+        self.on_server = None;
+        self.excluded = true;
+        self.forget_gone();
+    }
+
+    /// Records that a run with all collections did not find it on the server.
+    pub fn not_found(&mut self, now: DateTime<Utc>) {
+        self.on_server = Some(false);
+        self.excluded = false;
+        if self.gone_since.is_none_or(|since| since > now) {
+            // Also if a clock was ahead.
+            self.forget_gone();
+            self.gone_since = Some(now);
+        }
+        if self.gone_looked_at.is_none_or(|last| now - last >= GONE_LOOKS_APART) {
+            self.gone_looked_at = Some(now);
+            self.gone_looks = self.gone_looks.saturating_add(1);
+        } else if self.gone_looked_at > Some(now) {
+            self.gone_looked_at = Some(now);
+        }
+    }
+
+    fn forget_gone(&mut self) {
+        (self.gone_since, self.gone_looked_at, self.gone_looks) = (None, None, 0);
+    }
+}
+
+/// Observations of a missing collection that follow each other more closely count as one.
+pub const GONE_LOOKS_APART: TimeDelta = TimeDelta::hours(12);
+
+fn is_false(value: &bool) -> bool {
+    !*value
+}
+
+fn is_zero(value: &u32) -> bool {
+    *value == 0
 }
 
 impl JsonFile for Status {
@@ -392,6 +451,24 @@ mod tests {
             places: Vec::new(),
             left_out: None,
         }
+    }
+
+    #[test]
+    fn a_collection_is_gone_as_often_as_it_was_missed_on_different_days() {
+        let at = |text: &str| format!("2025-07-{text}Z").parse::<DateTime<Utc>>().unwrap();
+        let mut entry = CollectionStatus::default();
+        for look in ["15T02:00:00", "15T03:00:00", "16T02:00:00"] {
+            entry.not_found(at(look));
+        }
+        assert_eq!((entry.gone_looks, entry.gone_since), (2, Some(at("15T02:00:00"))));
+        // A clock that was ahead, and is right again.
+        entry.not_found(at("30T02:00:00"));
+        entry.not_found(at("17T02:00:00"));
+        assert_eq!((entry.gone_looks, entry.gone_looked_at), (3, Some(at("17T02:00:00"))));
+        entry.not_found(at("14T02:00:00"));
+        assert_eq!((entry.gone_looks, entry.gone_since), (1, Some(at("14T02:00:00"))));
+        entry.found();
+        assert_eq!((entry.gone_looks, entry.gone_since, entry.gone_looked_at), (0, None, None));
     }
 
     #[test]

@@ -22,6 +22,7 @@ use crate::layout::Layout;
 use crate::links;
 use crate::operation::Operation;
 use crate::place_status::PlaceStatus;
+use crate::repository::Repository;
 use crate::status::{
     CollectionStatus, Creating, CurrentRun, OperationStatus, PrunedBackup, RestoringShards, ServerSnapshot,
     Status, UnansweredUpload,
@@ -131,6 +132,36 @@ pub fn read(layout: &Layout) -> Result<Kept, ReadError> {
     }
 }
 
+/// As [`read`], for programs that only look: the status must belong to the backup directory of `layout`.
+///
+/// # Errors
+/// As there, and when it belongs to another one.
+pub fn read_own(layout: &Layout) -> Result<Kept, ReadError> {
+    let kept = read(layout)?;
+    if let Ok(repository) = json_file::read::<Repository>(&layout.repository_file()) {
+        check_owner(&kept.status, layout, &repository)?;
+    }
+    Ok(kept)
+}
+
+/// Fails if `status` belongs to another backup directory than `repository`.
+///
+/// # Errors
+/// As for an invalid file.
+pub fn check_owner(status: &Status, layout: &Layout, repository: &Repository) -> Result<(), ReadError> {
+    match &status.repository_id {
+        Some(id) if *id != repository.repository_id => Err(ReadError::Malformed {
+            path: layout.status_file(),
+            what: "status of this backup directory",
+            line: 1,
+            problem: "it belongs to another backup directory; give each its own backup.state_dir, or move this file away if \
+                      the other directory is gone"
+                .to_owned(),
+        }),
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// Identifies a status file, to notice its replacement.
 fn stamp(path: &Path) -> Option<(u64, i64, i64, u64)> {
     let found = fs::metadata(path).ok()?;
@@ -210,6 +241,7 @@ impl StatusChange {
             current_run,
             operations,
             collections,
+            repository_id,
             last_run,
             source_changed,
             undeleted_snapshots,
@@ -226,6 +258,7 @@ impl StatusChange {
         let same = *schema_version == before.schema_version
             && *runner_version == before.runner_version
             && *hostname == before.hostname
+            && *repository_id == before.repository_id
             && *last_run == before.last_run
             && *retired_collections == before.retired_collections;
         let lost = before.operations.keys().any(|key| !operations.contains_key(key))

@@ -58,7 +58,7 @@ impl State {
 
     pub fn look(&mut self, now: DateTime<Utc>) -> StateLook {
         let (layout, mut problems) = (&self.layout, Vec::new());
-        let read_status = |_: &Path| status_journal::read(layout).map(|kept| (kept.status, kept.problem));
+        let read_status = |_: &Path| status_journal::read_own(layout).map(|kept| (kept.status, kept.problem));
         let status = self.status.look(now, &mut problems, read_status);
         let status_problem = problems.first().map(|unreadable| unreadable.problem.clone());
         let last_skipped =

@@ -172,6 +172,7 @@ fn row(collection: &CollectionReport, report: &Report) -> Vec<Markup> {
             @match collection.on_server {
                 Some(true) => {}
                 Some(false) => { br; (styled("warn-text", "no longer on the server")) }
+                None if collection.excluded => { br; (styled("soft", "not selected for backup")) }
                 None => { br; (styled("soft", "unknown whether it is on the server")) }
             }
             @if let Some(failure) = &collection.failure {

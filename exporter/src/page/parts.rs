@@ -14,6 +14,8 @@ pub struct CollectionReport {
     pub collection: CollectionName,
     /// Whether the last complete backup run saw it on the server; unknown before one. Not, once it was retired.
     pub on_server: Option<bool>,
+    /// Whether it is on the server but not selected for backup.
+    pub excluded: bool,
     /// Whether it was retired: it is gone on purpose, and nothing is expected of it any more.
     pub retired: bool,
     /// Its newest backup that can be trusted.
@@ -34,6 +36,13 @@ pub struct CollectionReport {
     pub history: Vec<BackupReport>,
     /// Its copies in each place that is configured.
     pub copies: Vec<CopiesReport>,
+}
+
+impl CollectionReport {
+    /// Whether backups of it are expected.
+    pub fn is_expected(&self) -> bool {
+        self.on_server != Some(false) && !self.excluded
+    }
 }
 
 /// One collection's copies in one place.

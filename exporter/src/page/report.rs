@@ -127,6 +127,7 @@ fn collection(
     CollectionReport {
         collection: name.clone(),
         on_server: if retired { Some(false) } else { claimed.on_server },
+        excluded: claimed.excluded,
         retired,
         newest: newest.map(|newest| backup(newest, now)),
         good_backups: figures.good,

@@ -166,7 +166,6 @@ pub fn status() -> Status {
     .into();
     for (collection, points) in [("docs", 1000), ("images", 40), ("with \"quotes\"\\ and\nlines", 7)] {
         let history = CollectionStatus {
-            gone_since: None,
             on_server: Some(true),
             last_attempt_at: Some(at("15T02:00:00.125")),
             last_outcome: Some(Outcome::Success),
@@ -174,7 +173,7 @@ pub fn status() -> Status {
             last_backup_id: Some(BackupId::at(night())),
             last_duration_seconds: Some(30.25),
             points: Some(points),
-            failure: None,
+            ..CollectionStatus::default()
         };
         status.collections.insert(name(collection), history);
     }

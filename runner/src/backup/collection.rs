@@ -100,8 +100,7 @@ pub async fn back_up(run: &Run<'_>, collection: &CollectionName) -> Ended {
     run.session.write_status(|status| {
         let entry = status.collections.entry(collection.clone()).or_default();
         entry.enter(&report);
-        entry.on_server = Some(true);
-        entry.gone_since = None;
+        entry.found();
     });
     Ended::Reported(Box::new(report))
 }

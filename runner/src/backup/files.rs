@@ -56,7 +56,7 @@ pub fn back_up(session: &mut Session, patterns: &[String], compression: Compress
     session.write_status(|status| {
         let entry = status.collections.entry(collection).or_default();
         entry.enter(&report);
-        entry.on_server = Some(true);
+        entry.found();
     });
     report
 }

@@ -25,7 +25,6 @@ mod taken;
 mod work;
 
 pub use error::BackupError;
-pub use guards::source_changed;
 pub use operation::back_up;
 pub use run::{BackupContext, BackupOptions};
 pub use stages::Stages;

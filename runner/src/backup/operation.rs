@@ -223,7 +223,7 @@ impl Run<'_> {
         for collection in self.listed.iter().filter(|name| self.is_selected(name)) {
             self.session.amend_status(|status| {
                 if !status.retired_collections.contains(collection) {
-                    status.collections.entry(collection.clone()).or_default().on_server = Some(true);
+                    status.collections.entry(collection.clone()).or_default().found();
                 }
             });
         }
@@ -273,7 +273,7 @@ impl Run<'_> {
             // They are no longer expected, so they are neither missing nor too old.
             self.session.amend_status(|status| {
                 if let Some(files) = status.collections.get_mut(&CollectionName::files()) {
-                    files.on_server = None;
+                    files.left_out();
                 }
             });
         }
@@ -302,13 +302,14 @@ impl Run<'_> {
                     "collection \"{collection}\" is no longer on the server; its backups are kept"
                 ));
             }
-            // Collections that are excluded are neither missing nor too old.
-            let on_server = if present && !selected { None } else { Some(present) };
             self.session.amend_status(|status| {
                 let entry = status.collections.entry(collection).or_default();
-                entry.on_server = on_server;
-                entry.gone_since =
-                    if on_server == Some(false) { entry.gone_since.or(Some(now)) } else { None };
+                match (present, selected) {
+                    (true, true) => entry.found(),
+                    // It is neither missing nor too old.
+                    (true, false) => entry.left_out(),
+                    (false, _) => entry.not_found(now),
+                }
             });
         }
         self.forget_unsaved();
@@ -335,7 +336,7 @@ impl Run<'_> {
             return;
         }
         let known = self.session.with(|session| session.repository().known_peer_ids.clone());
-        let changed = guards::source_changed(&known, &seen);
+        let changed = self.session.with(|session| session.repository().is_other_server(&seen));
         self.session.amend_status(|status| status.source_changed = changed);
         let grown = guards::grown(&known, &seen);
         if changed || !backed_up || grown == known {

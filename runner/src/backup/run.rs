@@ -11,7 +11,6 @@ use tokio::sync::Semaphore;
 use url::Url;
 
 use super::cluster::Cluster;
-use super::guards;
 use super::node::Node;
 use super::shared_session::SharedSession;
 use crate::archive::write::{Compression, Throttle};
@@ -99,8 +98,8 @@ impl Run<'_> {
         let mut seen = self.seen_peers.borrow_mut();
         let first = seen.is_empty();
         seen.extend(peers);
-        let known = self.session.with(|session| session.repository().known_peer_ids.clone());
-        if first && guards::source_changed(&known, &seen) {
+        let is_other = self.session.with(|session| session.repository().is_other_server(&seen));
+        if first && is_other {
             self.session.warn(format!(
                 "Qdrant at {} is not the server that these backups came from (another server, or new \
                  storage): backing up, but nothing is pruned until you confirm the server with \

@@ -13,7 +13,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::schedule::meaning;
 use super::{Refusal, client, repository};
-use crate::backup::source_changed;
 use crate::commands::entry::{CRON, cron_runs, is_started_by};
 use crate::host::clock::Clock;
 use crate::host::output;
@@ -332,10 +331,10 @@ async fn nodes(settings: &Settings, client: &Client) -> Vec<Check> {
 
 /// Warns if this is not the source of the backups. Nothing if it is, or if that is unknown.
 pub async fn same_server(settings: &Settings, selected: &[CollectionName]) -> Option<Check> {
-    let known = repository::open(&repository::layout(settings)).ok()?.known_peer_ids;
+    let repository = repository::open(&repository::layout(settings)).ok()?;
     let client = client(settings, CancellationToken::new()).ok()?;
     let cluster = client.collection_cluster(selected.first()?).await.ok()?;
-    source_changed(&known, &cluster.peer_ids().collect()).then(|| {
+    repository.is_other_server(&cluster.peer_ids().collect()).then(|| {
         Check::doubtful(
             "same server",
             format!(

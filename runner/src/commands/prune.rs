@@ -39,6 +39,7 @@ async fn retention(settings: &Settings, args: &PruneArgs, clock: Clock) -> Resul
     let mut context = PruneContext {
         policies: Policies::from_settings(settings).map_err(Refusal::configuration)?,
         gone_after_days: settings.get(&GONE_AFTER_DAYS),
+        places: settings.places(),
         selection: selection(&args.collections)?,
         yes: args.yes,
         interrupt: CancellationToken::new(),

@@ -16,6 +16,7 @@ use crate::commands::exit::Exit;
 use crate::host::clock::Clock;
 use crate::host::signals::Signals;
 use crate::prune::{Deletion, source_changed};
+use crate::qdrant::Client;
 use crate::session::{Purpose, Session};
 use crate::settings::Settings;
 use crate::store::lock::ReadersLock;
@@ -34,8 +35,12 @@ pub async fn retire(settings: &Settings, names: &[String], yes: bool, clock: Clo
     if session.status().source_changed {
         return Err(Refusal::failed(source_changed()));
     }
+    let mut is_source = false;
     let listed = match server.collections().await {
-        Ok(listed) => Some(listed),
+        Ok(listed) => {
+            is_source = is_source_of(session, &server, &listed).await?;
+            Some(listed)
+        }
         Err(error) if signals.received().is_some() => return Err(stopped(error, &signals)),
         Err(error) => {
             tracing::warn!(
@@ -50,7 +55,7 @@ pub async fn retire(settings: &Settings, names: &[String], yes: bool, clock: Clo
             return Err(busy());
         }
         for name in &names {
-            check_known_gone(session.status(), name, listed.as_deref())?;
+            check_known_gone(session.status(), name, is_source)?;
             check_free(backups(session, name))?;
         }
     }
@@ -195,20 +200,37 @@ fn check_gone(
     }
 }
 
-/// A server without collections may be the wrong one, so nothing is deleted because of it alone.
-fn check_known_gone(
-    status: &Status,
-    name: &CollectionName,
-    listed: Option<&[CollectionName]>,
-) -> Result<(), Refusal> {
+/// Whether the server proves to be the source of these backups. One without collections, or whose peers are not shown to this
+/// key, proves nothing.
+async fn is_source_of(
+    session: &Session,
+    server: &Client,
+    listed: &[CollectionName],
+) -> Result<bool, Refusal> {
+    let Some(first) = listed.first() else { return Ok(false) };
+    let Ok(cluster) = server.collection_cluster(first).await else { return Ok(false) };
+    let (repository, shown) = (session.repository(), cluster.peer_ids().collect());
+    if repository.is_other_server(&shown) {
+        return Err(Refusal::failed(format!(
+            "Qdrant at {} is not the server that these backups came from, so it does not show which of its \
+             collections are gone. If it is the new server, confirm it with `qdrant-backup accept-source`. \
+             Nothing was changed",
+            server.url()
+        )));
+    }
+    Ok(repository.known_peer_ids.iter().any(|peer| shown.contains(peer)))
+}
+
+/// Nothing is deleted because of a server that is not known to be the right one.
+fn check_known_gone(status: &Status, name: &CollectionName, is_source: bool) -> Result<(), Refusal> {
     let known = status.retired_collections.contains(name)
         || status.collections.get(name).is_some_and(|entry| entry.on_server == Some(false));
-    if known || listed.is_some_and(|listed| !listed.is_empty()) {
+    if known || is_source {
         return Ok(());
     }
     Err(Refusal::failed(format!(
-        "the server lists no collections, and \"{name}\" is not retired yet: is this the right server? Run \
-         this without --yes first. Nothing was deleted"
+        "the server does not prove that it is the source of these backups, and \"{name}\" is not retired \
+         yet: is this the right server? Run this without --yes first. Nothing was deleted"
     )))
 }
 

@@ -149,6 +149,7 @@ fn apply_retention(session: &mut Session, settings: &Settings, interrupt: Cancel
             let context = PruneContext {
                 policies,
                 gone_after_days,
+                places: settings.places(),
                 selection: Selection::default(),
                 yes: false,
                 interrupt,

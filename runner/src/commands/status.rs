@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use indicatif::HumanBytes;
 use qdrant_backup_shared::catalog::{Backup, CLOCKS, Catalog, Condition, counts_as_newest};
+use qdrant_backup_shared::config_file::keys::INCLUDE_FILES;
 use qdrant_backup_shared::last_refused::LastRefused;
 use qdrant_backup_shared::operation::{Operation, Outcome};
 use qdrant_backup_shared::status::{CollectionStatus, OperationStatus, Status};
@@ -28,6 +29,8 @@ use crate::store::lock_processes::{self, LockProcess};
 struct Judged {
     collection: CollectionName,
     on_server: Option<bool>,
+    /// Whether backups of it are expected: it is selected, and not known to be gone.
+    expected: bool,
     newest_backup_id: Option<String>,
     started_at: Option<DateTime<Utc>>,
     age_seconds: Option<f64>,
@@ -131,7 +134,12 @@ fn judge(
                 catalog.collections.get(name).and_then(|backups| newest_good(backups, history, now));
             let retired = status.is_some_and(|status| status.retired_collections.contains(name));
             let on_server = if retired { Some(false) } else { history.and_then(|history| history.on_server) };
-            let expected = on_server != Some(false) && settings.selection.selects(name.as_str());
+            let selected = if name.is_files() {
+                !settings.get(&INCLUDE_FILES).is_empty()
+            } else {
+                settings.selection.selects(name.as_str())
+            };
+            let expected = on_server != Some(false) && selected;
             let age = newest_good.map(|backup| now - backup.started_at);
             // A negative age is caused by a wrong clock, and is neither recent nor old.
             let in_future = age.is_some_and(|age| age < -CLOCKS);
@@ -145,6 +153,7 @@ fn judge(
             Judged {
                 collection: name.clone(),
                 on_server,
+                expected,
                 newest_backup_id: newest_good.map(|backup| backup.backup_id.to_string()),
                 started_at: newest_good.map(|backup| backup.started_at),
                 age_seconds: age.map(|age| age.as_seconds_f64()),
@@ -183,10 +192,12 @@ fn passed_over(backups: Option<&Vec<Backup>>, newest: Option<&Backup>) -> Option
     newest.filter(|newest| newest.backup_id != last).map(|_| last.to_string())
 }
 
-/// Whether the last run succeeded, so that without backups there was nothing to back up.
+/// Whether the last run of backups succeeded without a collection.
 fn had_nothing_to_do(status: Option<&Status>) -> bool {
-    let backup = status.and_then(|status| status.operations.get(&Operation::Backup));
-    backup.is_some_and(|backup| backup.last_outcome == Some(Outcome::Success))
+    let run = status.and_then(|status| status.last_run.as_ref());
+    let backup =
+        run.and_then(|run| run.operations.iter().find(|report| report.operation == Operation::Backup));
+    backup.is_some_and(|backup| backup.outcome == Outcome::Success && backup.collections.is_empty())
 }
 
 /// The problem if a backup was made after the newest existing one.
@@ -243,12 +254,8 @@ fn verdict(judged: &[Judged], status: Option<&Status>, interval: Option<Duration
             undated.join(", ")
         );
     }
-    let expected = judged.iter().filter(|collection| collection.on_server != Some(false)).count();
-    let oldest = judged
-        .iter()
-        .filter(|collection| collection.on_server != Some(false))
-        .filter_map(|collection| collection.age_seconds)
-        .fold(0.0, f64::max);
+    let expected: Vec<&Judged> = judged.iter().filter(|collection| collection.expected).collect();
+    let oldest = expected.iter().filter_map(|collection| collection.age_seconds).fold(0.0, f64::max);
     let oldest = output::span(Duration::try_from_secs_f64(oldest).unwrap_or_default());
     let unjudged = if interval.is_none() {
         "; no schedule is configured, so it is unknown whether that is too old"
@@ -260,7 +267,11 @@ fn verdict(judged: &[Judged], status: Option<&Status>, interval: Option<Duration
     } else {
         ""
     };
-    format!("Every collection ({expected}) has a good backup no older than {oldest}{unjudged}{changed}")
+    let number = expected.len();
+    if number == 0 {
+        return format!("No backups are expected: no collection here is selected and on the server{changed}");
+    }
+    format!("Every collection ({number}) has a good backup no older than {oldest}{unjudged}{changed}")
 }
 
 fn render(
@@ -313,6 +324,8 @@ fn note(collection: &Judged) -> String {
     }
     if collection.on_server == Some(false) {
         notes.push("gone from the server".to_owned());
+    } else if !collection.expected {
+        notes.push("not selected for backup".to_owned());
     }
     if let Some(failure) = &collection.last_failure {
         notes.push(format!("last attempt failed: {}", one_line(failure)));

@@ -292,6 +292,8 @@ impl AtPlace<'_> {
         Some(PruneContext {
             policies: self.place.policies.clone()?,
             gone_after_days: self.place.gone_after_days,
+            // A copy is not replaced by those in other places.
+            places: Vec::new(),
             selection: Selection::default(),
             yes: self.context.work.yes,
             interrupt: self.context.interrupt.clone(),

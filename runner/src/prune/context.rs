@@ -14,6 +14,8 @@ pub struct PruneContext {
     pub policies: Policies,
     /// Number of days after which all backups of a deleted collection expire.
     pub gone_after_days: Option<NonZeroU32>,
+    /// Names of the configured places for copies.
+    pub places: Vec<String>,
     /// The collections.
     pub selection: Selection,
     /// Whether more than half of the backups may be deleted, because a person confirmed it.

@@ -113,7 +113,10 @@ pub fn finish(layout: &Layout, backup: &PrunedBackup) -> io::Result<Vec<PathBuf>
     let directory = layout.collection(&backup.collection);
     let component = component(&backup.collection);
     let is_there = layout.manifest(&backup.collection, backup.backup_id).try_exists()?;
-    if is_there && !is_left(layout, backup)? {
+    // A backup that was put on hold in the meantime keeps its archives.
+    if is_there
+        && (!is_left(layout, backup)? || layout.hold(&backup.collection, backup.backup_id).try_exists()?)
+    {
         return Ok(Vec::new());
     }
     let entries = match fs::read_dir(&directory) {

@@ -9,6 +9,11 @@ use qdrant_backup_shared::{CollectionName, Status};
 use super::context::PruneContext;
 use crate::prune::retention::{Candidate, NoRule, decide, decide_gone};
 
+/// How often a collection must have been found gone, at least and at most, depending on `retention.gone_after_days`.
+const GONE_LOOKS: (u32, u32) = (2, 5);
+/// An older observation does not count: the collection may be there again.
+const GONE_LOOKED_WITHIN: TimeDelta = TimeDelta::days(2);
+
 /// The plan for one collection's backups.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
@@ -29,6 +34,11 @@ pub enum Withheld {
     /// There are no newer backups to replace the old ones.
     #[error("its last backup did not succeed")]
     LastAttemptFailed,
+    /// The status was lost and rebuilt, and no backup has ended since.
+    #[error(
+        "the status was lost, and no backup has ended since, so it is unknown what the last one found; run `qdrant-backup backup`"
+    )]
+    NothingKnown,
     /// The collection was deleted, so there will be no newer backup.
     #[error("it is gone from the server; if that is right, `qdrant-backup prune --retire NAME` retires it")]
     Gone,
@@ -53,7 +63,7 @@ impl Withheld {
     pub fn is_failure(&self) -> bool {
         match self {
             Self::NoRule(_) | Self::TooMany { .. } => true,
-            Self::SourceChanged | Self::LastAttemptFailed | Self::Gone => false,
+            Self::SourceChanged | Self::LastAttemptFailed | Self::NothingKnown | Self::Gone => false,
         }
     }
 }
@@ -88,8 +98,10 @@ pub fn plan(
     status: Option<&Status>,
     now: DateTime<Utc>,
 ) -> Plan {
-    let candidates: Vec<Candidate> = backups.iter().map(Candidate::from).collect();
-    let gone = status.and_then(|status| gone_for_good(context, collection, status, now));
+    let is_safe = |place: &str| context.places.iter().any(|known| known == place) && is_safe(status, place);
+    let candidates: Vec<Candidate> = backups.iter().map(|backup| Candidate::of(backup, is_safe)).collect();
+    let newest = backups.iter().map(|backup| backup.started_at).max();
+    let gone = status.and_then(|status| gone_for_good(context, collection, newest, status, now));
     let decided = match &gone {
         Some(reason) => Ok(decide_gone(&candidates, reason, now)),
         None => decide(context.policies.of(collection), &candidates, now),
@@ -158,12 +170,19 @@ pub fn flaw(backup: &Backup) -> Option<String> {
     }
 }
 
+/// Whether a copy in `place` is as good as the local archives: the last run copied everything there, and no damage is known.
+fn is_safe(status: Option<&Status>, place: &str) -> bool {
+    let place = status.and_then(|status| status.offsite.get(place));
+    place.is_some_and(|place| place.last_outcome == Some(Outcome::Success) && !place.is_damaged())
+}
+
 /// Why all backups of a collection have expired: it has been missing from the right server for the configured time. A
-/// server that
-/// does not answer, or has lost everything, proves nothing.
+/// server that does not answer, or has lost everything, proves nothing. Neither do one observation, an old one, or a clock that
+/// was wrong: the collection existed when its newest backup was made, at `newest`.
 fn gone_for_good(
     context: &PruneContext,
     collection: &CollectionName,
+    newest: Option<DateTime<Utc>>,
     status: &Status,
     now: DateTime<Utc>,
 ) -> Option<String> {
@@ -171,9 +190,11 @@ fn gone_for_good(
     let entry = status.collections.get(collection).filter(|entry| entry.on_server == Some(false))?;
     let last = status.operations.get(&Operation::Backup)?.last_outcome.as_ref()?;
     let looked = matches!(last, Outcome::Success | Outcome::Partial);
-    let gone_for = now - entry.gone_since?;
+    let gone_for = now - entry.gone_since.max(newest)?;
     let long_enough = gone_for >= TimeDelta::days(i64::from(days.get()));
-    (looked && long_enough && !status.source_changed).then(|| {
+    let often_enough = entry.gone_looks >= days.get().clamp(GONE_LOOKS.0, GONE_LOOKS.1);
+    let of_late = entry.gone_looked_at.is_some_and(|last| now - last <= GONE_LOOKED_WITHIN);
+    (looked && long_enough && often_enough && of_late && !status.source_changed).then(|| {
         format!(
             "expired: gone from the server for {} d (retention.gone_after_days {days})",
             gone_for.num_days()
@@ -184,8 +205,11 @@ fn gone_for_good(
 fn known_against(collection: &CollectionName, status: Option<&Status>) -> Option<Withheld> {
     let status = status?;
     let entry = status.collections.get(collection);
+    let backup = status.operations.get(&Operation::Backup);
     if status.source_changed {
         Some(Withheld::SourceChanged)
+    } else if backup.is_some_and(|backup| backup.last_outcome.is_none()) {
+        Some(Withheld::NothingKnown)
     } else if status.retired_collections.contains(collection)
         || entry.is_some_and(|entry| entry.on_server == Some(false))
     {

@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 use qdrant_backup_shared::catalog::Catalog;
-use qdrant_backup_shared::json_file;
+use qdrant_backup_shared::json_file::{self, ReadError};
 use qdrant_backup_shared::operation::{Operation, Outcome, Stage};
 use qdrant_backup_shared::run_report::{CollectionReport, OperationReport, PlaceReport, RunReport};
 use qdrant_backup_shared::status::{CurrentRun, Status};
@@ -36,6 +36,9 @@ pub enum SessionError {
         /// Why it failed.
         source: io::Error,
     },
+    /// The status belongs to another backup directory.
+    #[error(transparent)]
+    OtherDirectory(#[from] ReadError),
 }
 
 /// How a session ended.
@@ -105,7 +108,7 @@ impl Session {
         let begun = Instant::now();
         let started_at = clock.now();
         let catalog = read_catalog(&layout)?;
-        let (store, mut warnings) = StatusStore::open(&layout, &catalog, hostname, started_at);
+        let (store, mut warnings) = StatusStore::open(&layout, &catalog, &repository, hostname, started_at)?;
         if purpose == Purpose::Run {
             warnings.extend(remove_stale(&layout, &catalog));
         }

@@ -16,7 +16,7 @@ use qdrant_backup_shared::json_file::{self, ReadError};
 use qdrant_backup_shared::operation::{Operation, Outcome};
 use qdrant_backup_shared::status::Status;
 use qdrant_backup_shared::status_journal::{self, StatusChange};
-use qdrant_backup_shared::{FailureKind, Layout, atomic, regular_file};
+use qdrant_backup_shared::{FailureKind, Layout, Manifest, Repository, atomic, regular_file};
 
 use crate::archive::write::io_kind;
 
@@ -71,12 +71,16 @@ struct Journal {
 impl StatusStore {
     /// Reads the status. If it is torn, has another version or belongs to another user, it is moved aside, and the last successes
     /// are rebuilt from `catalog`; the returned lines report this. If it cannot be moved aside, the work continues anyway.
+    ///
+    /// # Errors
+    /// When it belongs to another backup directory than `repository`.
     pub fn open(
         layout: &Layout,
         catalog: &Catalog,
+        repository: &Repository,
         hostname: &str,
         now: DateTime<Utc>,
-    ) -> (Self, Vec<String>) {
+    ) -> Result<(Self, Vec<String>), ReadError> {
         let path = layout.status_file();
         let mut warnings = Vec::new();
         let version = env!("CARGO_PKG_VERSION").to_owned();
@@ -96,14 +100,16 @@ impl StatusStore {
                     };
                     warnings.push(format!("{error}; {aside}, last successes taken from the manifests"));
                 }
-                rebuild(&mut fresh, catalog);
+                rebuild(&mut fresh, layout, catalog, repository);
                 fresh
             }
         };
+        status_journal::check_owner(&status, layout, repository)?;
+        status.repository_id = Some(repository.repository_id.clone());
         status.runner_version = version;
         status.hostname = hostname.to_owned();
         let journal_path = layout.status_journal();
-        (Self { path, status, last_written: None, journal_path, journal: None }, warnings)
+        Ok((Self { path, status, last_written: None, journal_path, journal: None }, warnings))
     }
 
     /// The status as it is now.
@@ -232,7 +238,7 @@ impl Journal {
 /// # Errors
 /// When the status cannot be read.
 pub fn look(layout: &Layout) -> Result<Option<Status>, ReadError> {
-    match status_journal::read(layout) {
+    match status_journal::read_own(layout) {
         Ok(kept) => {
             if let Some(problem) = kept.problem {
                 tracing::warn!("{problem}; its contents from there on are unknown");
@@ -256,9 +262,14 @@ fn move_aside(path: &Path, now: DateTime<Utc>) -> io::Result<PathBuf> {
     }
 }
 
-/// Rebuilds from the manifests which backup of each collection is the newest good one.
-fn rebuild(status: &mut Status, catalog: &Catalog) {
+/// Rebuilds from the manifests which backup of each collection is the newest good one, and whether one of them is from another
+/// server.
+fn rebuild(status: &mut Status, layout: &Layout, catalog: &Catalog, repository: &Repository) {
     for (collection, backup) in catalog.newest_good() {
+        let manifest = json_file::read::<Manifest>(&layout.manifest(collection, backup.backup_id));
+        let archives = manifest.map(|manifest| manifest.archives).unwrap_or_default();
+        let peers = archives.iter().filter_map(|archive| archive.peer_id).collect();
+        status.source_changed |= repository.is_other_server(&peers);
         let entry = status.collections.entry(collection.clone()).or_default();
         entry.last_success_at = Some(backup.started_at);
         entry.last_attempt_at = Some(backup.started_at);
@@ -282,7 +293,9 @@ mod tests {
     fn open(directory: &Path) -> (StatusStore, Vec<String>) {
         let layout = Layout::new(directory, directory);
         let catalog = Catalog::read(&layout).unwrap();
-        StatusStore::open(&layout, &catalog, "db-1", "2025-07-15T14:30:00Z".parse().unwrap())
+        let now = "2025-07-15T14:30:00Z".parse().unwrap();
+        let repository = Repository::new("repository".to_owned(), now);
+        StatusStore::open(&layout, &catalog, &repository, "db-1", now).unwrap()
     }
 
     #[test]

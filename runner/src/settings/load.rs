@@ -77,6 +77,11 @@ impl SettingsError {
 }
 
 impl Settings {
+    /// The names of the places for copies.
+    pub fn places(&self) -> Vec<String> {
+        self.offsite.iter().map(|place| place.name().to_owned()).collect()
+    }
+
     /// Builds the settings. Precedence: command line, environment, env file, `backup.yaml`, default.
     ///
     /// # Errors

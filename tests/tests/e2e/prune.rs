@@ -4,7 +4,7 @@
 
 use std::fs;
 
-use e2e::qdrant_stand_in::{Content, Setup, StandIn};
+use e2e::qdrant_stand_in::{Content, Endpoint, Fault, Setup, StandIn};
 use e2e::{Place, Planted, Ran, Running, Scene};
 use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::json_file;
@@ -21,6 +21,9 @@ const ONE: &str = "qdrant:\n  retries: 0\nretention:\n  keep_last: 1\n";
 fn place(configuration: &str) -> Place {
     let place = Place::initialised(NO_SERVER);
     place.configure(configuration);
+    tell(&place, |status| {
+        status.operations.entry(Operation::Backup).or_default().last_outcome = Some(Outcome::Success);
+    });
     place
 }
 
@@ -512,6 +515,8 @@ fn gone_for(days: i64, place: &Place, outcome: Outcome) {
         let entry = CollectionStatus {
             on_server: Some(false),
             gone_since: Some(chrono::Utc::now() - chrono::TimeDelta::days(days)),
+            gone_looked_at: Some(chrono::Utc::now()),
+            gone_looks: 5,
             ..CollectionStatus::default()
         };
         status.collections.insert(name("gone"), entry);
@@ -548,6 +553,94 @@ fn backups_of_what_has_been_gone_for_long_expire_where_the_settings_say_so() {
     place.run(&["prune"]).success().says(&["Deleted backup", "gone from the server for 31 d"]);
     assert!(!place.status().collections.contains_key(&name("gone")));
     assert!(!place.layout().collection(&name("gone")).exists());
+}
+
+#[test]
+fn one_look_an_old_look_or_a_wrong_clock_do_not_make_backups_expire() {
+    let settings = format!("{ONE}  gone_after_days: 30\n");
+    type Change = fn(&mut CollectionStatus);
+    let changes: [(Change, &str); 3] = [
+        (|entry| entry.gone_looks = 4, "seen gone by too few runs"),
+        (
+            |entry| entry.gone_looked_at = entry.gone_looked_at.map(|at| at - chrono::TimeDelta::days(3)),
+            "long ago",
+        ),
+        (|entry| entry.gone_since = Some(chrono::DateTime::UNIX_EPOCH), "before its newest backup"),
+    ];
+    for (change, why) in changes {
+        let place = place(&settings);
+        let newest = chrono::Utc::now() - chrono::TimeDelta::days(29);
+        place.plant("gone", &newest.to_rfc3339(), Planted::Verified);
+        gone_for(31, &place, Outcome::Success);
+        tell(&place, |status| change(status.collections.get_mut(&name("gone")).unwrap()));
+        place.run(&["prune"]).success().never_says("Deleted");
+        assert_eq!(place.ids("gone").len(), 1, "{why}");
+    }
+}
+
+#[test]
+fn another_server_does_not_show_what_is_gone() {
+    let Scene { server, place } = Scene::on(StandIn::start(Setup::sample()));
+    place.run(&["backup"]).success();
+    let ids = place.ids("minilm_general");
+    let other = StandIn::start(Setup::sample());
+    other.set_peer_id(42);
+    other.state(|state| state.collections.retain(|name, _| name == "mixtral_embeddings"));
+    let url = other.url();
+    for more in [&["--yes"][..], &[]] {
+        let retire = [&["prune", "--retire", "minilm*", "--url", &url], more].concat();
+        place.run(&retire).code(1).says(&["is not the server that these backups came from", "accept-source"]);
+    }
+    // A key that may not see the peers.
+    other.faults(|faults| faults.add(Fault::status(403).on(Endpoint::CollectionCluster)));
+    let retire = ["prune", "--retire", "minilm*", "--url", &url, "--yes"];
+    place.run(&retire).code(1).says(&["is this the right server?", "Nothing was deleted"]);
+    assert_eq!(place.ids("minilm_general"), ids);
+    assert_eq!(place.run(&["status"]).success().stdout.matches("gone from the server").count(), 0);
+    drop(server);
+}
+
+#[test]
+fn a_lost_status_does_not_make_backups_of_another_server_count() {
+    let Scene { server, place } = Scene::on(StandIn::start(Setup::sample()));
+    place.configure("retention:\n  keep_last: 1\n");
+    place.run(&["backup"]).success();
+    server.set_peer_id(42);
+    place.run(&["backup"]).success().says(&["accept-source"]);
+    for torn in [true, false] {
+        let path = place.layout().status_file();
+        if torn {
+            fs::write(&path, &fs::read(&path).unwrap()[..300]).unwrap();
+        } else {
+            fs::remove_file(&path).unwrap();
+        }
+        place.run(&["prune", "--yes"]).code(1).says(&["nothing is pruned", "accept-source"]);
+        assert_eq!(place.ids("minilm_general").len(), 2, "torn: {torn}");
+    }
+    place.run(&["accept-source"]).success();
+    fs::remove_file(place.layout().status_file()).unwrap();
+    let text = place.run(&["prune", "--yes"]).never_says("Deleted").stderr;
+    assert!(text.contains("the status was lost, and no backup has ended since"), "{text}");
+    assert_eq!(place.ids("minilm_general").len(), 2);
+    place.run(&["backup"]).success();
+    place.run(&["prune", "--yes"]).success();
+    assert_eq!(place.ids("minilm_general").len(), 1);
+}
+
+#[test]
+fn two_backup_directories_do_not_share_a_status() {
+    let Scene { server, place } = Scene::on(StandIn::start(Setup::sample()));
+    let shared = place.beside("state");
+    let configuration = format!("backup:\n  state_dir: {}\nretention:\n  keep_last: 1\n", shared.display());
+    place.configure(&configuration);
+    place.run(&["backup"]).success();
+    let other = Place::initialised(&server.url());
+    other.configure(&configuration);
+    for command in [&["backup"][..], &["prune", "--yes"], &["status"]] {
+        other.run(command).says(&["belongs to another backup directory", "backup.state_dir"]);
+    }
+    assert_eq!(other.stored(), Vec::<String>::new());
+    place.run(&["backup"]).success();
 }
 
 #[test]

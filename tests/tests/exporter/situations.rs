@@ -86,7 +86,6 @@ fn healthy_status(last: DateTime<Utc>) -> Status {
     let mut reports = Vec::new();
     for (collection, points) in [("products", 250_000), ("support_tickets", 41_300), ("wiki pages", 9_120)] {
         let claimed = CollectionStatus {
-            gone_since: None,
             on_server: Some(true),
             last_attempt_at: Some(last),
             last_outcome: Some(Outcome::Success),
@@ -94,7 +93,7 @@ fn healthy_status(last: DateTime<Utc>) -> Status {
             last_backup_id: Some(BackupId::at(last)),
             last_duration_seconds: Some(21.5),
             points: Some(points),
-            failure: None,
+            ..CollectionStatus::default()
         };
         status.collections.insert(name(collection), claimed);
         let stage = |stage, duration_seconds, bytes| StageReport { stage, duration_seconds, bytes };

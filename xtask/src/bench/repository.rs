@@ -105,7 +105,6 @@ fn backup(layout: &Layout, name: &CollectionName, id: BackupId) -> Result<()> {
 
 fn history(newest: BackupId) -> CollectionStatus {
     CollectionStatus {
-        gone_since: None,
         on_server: Some(true),
         last_attempt_at: Some(newest.time()),
         last_outcome: Some(Outcome::Success),
@@ -113,7 +112,7 @@ fn history(newest: BackupId) -> CollectionStatus {
         last_backup_id: Some(newest),
         last_duration_seconds: Some(12.5),
         points: Some(100_000),
-        failure: None,
+        ..CollectionStatus::default()
     }
 }
 

@@ -87,7 +87,7 @@ impl Judge {
         status: Option<&Status>,
     ) {
         let all: Vec<_> = collections.iter().collect();
-        let expected = those(&all, |of| of.on_server != Some(false));
+        let expected = those(&all, CollectionReport::is_expected);
         if expected.is_empty() && observation.directory.value.is_some() {
             self.find(Severity::Unknown, Kind::NoCollection, "No collection is known");
         }
@@ -337,7 +337,7 @@ impl Judge {
         };
         let next: u64 = collections
             .iter()
-            .filter(|collection| collection.on_server != Some(false))
+            .filter(|collection| collection.is_expected())
             .filter_map(|collection| collection.newest.as_ref())
             .map(|newest| newest.size_bytes)
             .fold(0, u64::saturating_add);
@@ -373,8 +373,7 @@ fn severity(collections: &[&CollectionReport]) -> Severity {
 
 /// The headline if there are no findings.
 pub(super) fn summary(collections: &[CollectionReport], now: DateTime<Utc>) -> String {
-    let expected: Vec<_> =
-        collections.iter().filter(|collection| collection.on_server != Some(false)).collect();
+    let expected: Vec<_> = collections.iter().filter(|collection| collection.is_expected()).collect();
     format!("{}, verified", summary_of(&expected, now))
 }
 

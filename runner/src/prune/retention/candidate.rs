@@ -49,8 +49,9 @@ pub enum Standing {
     },
 }
 
-impl From<&Backup> for Candidate {
-    fn from(backup: &Backup) -> Self {
+impl Candidate {
+    /// `backup`, with the places whose copies can be relied on.
+    pub fn of(backup: &Backup, is_safe: impl Fn(&str) -> bool) -> Self {
         let remarks = backup.remarks();
         let standing = match (&remarks.requires, backup.condition()) {
             (Some(requirement), _) => Standing::Unknown { requirement: requirement.clone() },
@@ -70,13 +71,11 @@ impl From<&Backup> for Candidate {
             standing,
             verified: backup.deepest_pass().is_some(),
             hold: remarks.hold.clone(),
-            copied: backup.copies.iter().any(|copy| copy.last_checked_at.is_some()),
+            copied: backup.copies.iter().any(|copy| copy.last_checked_at.is_some() && is_safe(&copy.place)),
             depends_on: remarks.depends_on.clone(),
         }
     }
-}
 
-impl Candidate {
     /// Whether it counts for the rules.
     pub fn is_good(&self) -> bool {
         self.standing == Standing::Good

@@ -71,13 +71,15 @@ pub fn at(scenario: usize, mut calls: Vec<Call>) -> Vec<Case> {
     cases
 }
 
-/// The selected cases: every kind of fault at least once.
+/// The selected cases: every kind of fault at least once, and for syncs at every path.
 pub fn chosen(cases: Vec<Case>, extent: Extent, one_in: usize) -> Vec<Case> {
     let mut kinds = BTreeSet::new();
     let mut number = 0;
     let mut tries = |case: &Case| {
         number += 1;
-        kinds.insert((case.call.name.clone(), format!("{:?}", case.action))) || extent.tries(number, one_in)
+        let Call { name, pattern, .. } = &case.call;
+        let path = if name == "fsync" { pattern.clone() } else { String::new() };
+        kinds.insert((name.clone(), path, format!("{:?}", case.action))) || extent.tries(number, one_in)
     };
     cases.into_iter().filter(|case| tries(case)).collect()
 }

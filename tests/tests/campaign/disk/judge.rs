@@ -1,7 +1,7 @@
 //! The checks after every fault.
 
 use e2e::Ran;
-use e2e::supervised::{Action, Watched};
+use e2e::supervised::{Action, Call, Watched};
 use qdrant_backup_shared::operation::Outcome;
 use qdrant_backup_shared::run_report::RunReport;
 use qdrant_backup_shared::{FailureKind, Status, status_journal};
@@ -42,6 +42,7 @@ pub fn judge(case: &Case, expected: &Expected, stage: &Stage, watched: &Watched)
         let is_more = kept.iter().zip(&wanted).all(|(kept, wanted)| kept.0 == wanted.0 && kept.1 >= wanted.1);
         let is_said = ran.stderr.contains("] WARN: ") && ran.stderr.contains(&text(case));
         assert!(kept == wanted || is_more && is_said, "it reported success, but {kept:?} is not {wanted:?}");
+        assert!(!is_sync_of_backups(case) || is_said, "it did not report that a sync failed");
         (expected.scenario.promise)(stage);
     } else {
         says_why(case, ran);
@@ -54,6 +55,13 @@ pub fn judge(case: &Case, expected: &Expected, stage: &Stage, watched: &Watched)
         server_is_known(stage);
     }
     next_repairs(case, expected, stage);
+}
+
+/// Whether the call makes backups durable: archives, records, and the names in their directories. The status, in the backup
+/// directory itself, is written again.
+fn is_sync_of_backups(case: &Case) -> bool {
+    let Call { name, pattern, .. } = &case.call;
+    name == "fsync" && pattern != "backups" && !pattern.contains("status.json")
 }
 
 fn lengths(backups: &Backups) -> Vec<(&str, usize)> {
