@@ -15,6 +15,14 @@ pub enum PointsError {
     /// The backup could not be restored into its scratch collection.
     #[error(transparent)]
     Restore(#[from] RestoreError),
+    /// The backup is corrupt.
+    #[error("{error}; {advice}")]
+    Corrupt {
+        /// The finding.
+        error: RestoreError,
+        /// Whether that is recorded, and which backup to use instead.
+        advice: String,
+    },
     /// Qdrant, or the connection to it.
     #[error(transparent)]
     Qdrant(#[from] qdrant::Error),
@@ -124,7 +132,7 @@ impl PointsError {
     /// The kind for the status file and the metrics.
     pub fn kind(&self) -> FailureKind {
         match self {
-            Self::Restore(error) => error.kind(),
+            Self::Restore(error) | Self::Corrupt { error, .. } => error.kind(),
             Self::Qdrant(error) => error.kind(),
             Self::Id(_) | Self::NotInOrder { .. } => FailureKind::HttpStatus,
             Self::NoCollection { .. } => FailureKind::NoCollection,

@@ -1,5 +1,7 @@
 //! Chooses the backup, and restores it into a scratch collection.
 
+use std::time::Instant;
+
 use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::catalog::Whole;
 use qdrant_backup_shared::operation::Stage;
@@ -9,7 +11,7 @@ use super::error::PointsError;
 use crate::archive::read::Prove;
 use crate::backup::Stages;
 use crate::choice::{Accept, Which, choose_one};
-use crate::restore::{Destination, Facts, check_version, scratch};
+use crate::restore::{Destination, Facts, check_version, note, scratch};
 use crate::session::Session;
 use crate::session::leftovers::upload::settle_server;
 
@@ -76,7 +78,17 @@ pub async fn fill(
     name: &CollectionName,
     stages: &mut Stages,
 ) -> Result<(), PointsError> {
-    scratch::fill(session, destination, facts, backup, name, Prove::Snapshot, stages).await?;
+    let begun = Instant::now();
+    let filled = scratch::fill(session, destination, facts, backup, name, Prove::Snapshot, stages).await;
+    if let Err(error) = filled {
+        let advice = note(session, &backup.manifest, &error, begun.elapsed(), |other| {
+            format!("the next good one is {other} (--backup {other})")
+        });
+        return Err(match advice {
+            Some(advice) => PointsError::Corrupt { error, advice },
+            None => error.into(),
+        });
+    }
     stages.enter(Stage::Compare);
     Ok(())
 }

@@ -346,6 +346,19 @@ mod tests {
     }
 
     #[test]
+    fn a_hold_that_was_placed_after_a_kill_keeps_the_archives() {
+        let (_directory, layout, manifest) = place();
+        let (collection, id) = (&manifest.collection, manifest.backup_id);
+        let record = OffsiteRecord::new(id, "s3", "ab", id.time(), "cd".to_owned(), vec!["ef".to_owned()]);
+        json_file::write(&layout.offsite(collection, id, "s3"), &record).unwrap();
+        leave(&layout.offsite(collection, id, "s3")).unwrap();
+        let noted = PrunedBackup { collection: collection.clone(), backup_id: id };
+        assert_eq!(finish(&layout, &noted).unwrap(), Vec::<PathBuf>::new(), "it is on hold");
+        fs::remove_file(layout.hold(collection, id)).unwrap();
+        assert_eq!(finish(&layout, &noted).unwrap().len(), 1);
+    }
+
+    #[test]
     fn a_manifest_that_names_other_files_makes_nobody_delete_them() {
         let (_directory, layout, mut manifest) = place();
         let directory = layout.collection(&manifest.collection);

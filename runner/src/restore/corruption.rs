@@ -12,6 +12,7 @@ use qdrant_backup_shared::{BackupId, FailureKind, Layout};
 use super::error::RestoreError;
 use crate::archive::read::ArchiveError;
 use crate::host::shell::quoted;
+use crate::session::Session;
 use crate::verify::{self, Check};
 
 /// Whether the archive itself is damaged, not only the disk unreadable.
@@ -47,6 +48,25 @@ pub fn record(
         Ok(warning) => Recorded { is_done: true, warning },
         Err(error) => Recorded { is_done: false, warning: Some(error.to_string()) },
     }
+}
+
+/// If `error` means that the backup is corrupt, records that in `session`, and returns advice. Nothing for a copy, which has no
+/// record here.
+pub fn note(
+    session: &mut Session,
+    manifest: &Manifest,
+    error: &RestoreError,
+    took: Duration,
+    by: impl FnOnce(BackupId) -> String,
+) -> Option<String> {
+    if !is_corrupt(error) || session.source().is_elsewhere() {
+        return None;
+    }
+    let recorded = record(session.layout(), manifest, &error.to_string(), took, session.now());
+    if let Some(warning) = recorded.warning {
+        session.warn(warning);
+    }
+    Some(advice(session.catalog(), manifest, recorded.is_done, by))
 }
 
 /// Advice for a corrupt backup. `by` describes how to use another one.

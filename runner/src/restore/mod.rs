@@ -30,7 +30,7 @@ pub use again::Again;
 pub use by_shard::{Placeholder, Step, steps};
 pub use check::check_archive;
 pub use compatibility::check_version;
-pub use corruption::{Recorded, advice, is_corrupt, record};
+pub use corruption::{Recorded, advice, is_corrupt, note, record};
 pub use count::Counted;
 pub use describe::{as_json, as_text};
 pub use differences::{Difference, differences};

@@ -256,18 +256,12 @@ async fn restore_one(session: &mut Session, context: &RestoreContext, plan: Plan
             };
             let mut failure = failure(&error);
             failure.message = format!("{}; {state}", failure.message);
-            if let Some(backup) =
-                backup.filter(|_| corruption::is_corrupt(&error) && !session.source().is_elsewhere())
-            {
-                let manifest = &backup.manifest;
-                let (message, now) = (error.to_string(), session.now());
-                let recorded = corruption::record(session.layout(), manifest, &message, begun.elapsed(), now);
-                if let Some(warning) = &recorded.warning {
-                    session.warn(warning.clone());
-                }
-                let advice = corruption::advice(session.catalog(), manifest, recorded.is_done, |other| {
+            let advice = backup.and_then(|backup| {
+                corruption::note(session, &backup.manifest, &error, begun.elapsed(), |other| {
                     format!("restore {other} instead: {}", again.of_other(other).after(untouched))
-                });
+                })
+            });
+            if let Some(advice) = advice {
                 failure.message = format!("{}; {advice}", failure.message);
             }
             tracing::error!("Restore of {collection} failed: {}", failure.message);

@@ -74,6 +74,27 @@ fn an_export_that_meets_corruption_puts_it_on_record_and_takes_another_one_the_n
 }
 
 #[test]
+fn commands_for_points_that_meet_corruption_put_it_on_record_and_take_another_one_the_next_time() {
+    let out = "out.jsonl";
+    for command in [
+        &["compare"][..],
+        &["restore", "--points", "--missing"],
+        &["restore", "--points", "--missing", "--dry-run"],
+        &["export", "--points", "-o", out],
+    ] {
+        let Scene { server: _server, place } = backed_up_twice(None);
+        damage(&archive(&place, NAME, 1));
+        let ids = place.ids(NAME);
+        let out = place.beside(out).display().to_string();
+        let command: Vec<&str> =
+            command.iter().map(|word| if *word == "out.jsonl" { &out } else { *word }).collect();
+        let command = [&command[..], &["--collection", NAME, "--on-source"]].concat();
+        told(&place, NAME, place.run(&command).code(1), &ids, "the next good one is ID (--backup ID)");
+        place.run(&command).success();
+    }
+}
+
+#[test]
 fn a_dry_run_that_meets_corruption_puts_it_on_record_and_plans_with_another_one_the_next_time() {
     let Scene { server, place } = backed_up_twice(None);
     let ids = place.ids(NAME);

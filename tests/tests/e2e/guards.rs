@@ -1,9 +1,9 @@
 //! Checks that the right server and complete collections are backed up.
 
-use e2e::Scene;
 use e2e::directory::name;
 use e2e::qdrant_stand_in::{Answer, Content, Effect, Endpoint, Fault, GeneratedSnapshot, Setup};
 use e2e::scene::{DOCS, IMPATIENT, SIZE, docs, generated};
+use e2e::{Planted, Scene};
 use qdrant_backup_shared::FailureKind;
 use qdrant_backup_shared::operation::Outcome;
 
@@ -250,6 +250,29 @@ fn what_the_first_contact_showed_is_missing_until_it_is_backed_up() {
     scene.backup().success();
     let ran = scene.place.run(&["status"]).success();
     assert!(ran.stdout.starts_with("Every collection (3) has a good backup"), "{}", ran.stdout);
+}
+
+#[test]
+fn what_is_not_selected_is_neither_expected_nor_counted_and_the_page_agrees() {
+    let scene = three();
+    scene.backup().success();
+    scene.place.plant("b", "2025-07-01T00:00:00Z", Planted::Incomplete);
+    let narrow = format!("{IMPATIENT}backup:\n  include: [\"a\", \"c\"]\n");
+    scene.place.configure(&narrow);
+    scene.backup().success();
+    assert!(scene.collection("b").excluded);
+    let ran = scene.place.run(&["status"]).success();
+    assert!(ran.stdout.starts_with("Every collection (2) has a good backup"), "{}", ran.stdout);
+    assert_eq!(ran.stdout.matches("not selected for backup").count(), 1, "{}", ran.stdout);
+
+    // Files that are selected are expected, and those that no longer are, are not.
+    scene.place.configure(&format!("{narrow}  include_files: [\"/nonexistent/*.yaml\"]\n"));
+    scene.backup().code(3);
+    let ran = scene.place.run(&["status"]).code(5);
+    assert!(ran.stdout.starts_with("NOT BACKED UP: /files (no good backup)"), "{}", ran.stdout);
+    scene.place.configure(&narrow);
+    scene.backup().success();
+    scene.place.run(&["status"]).success();
 }
 
 #[test]

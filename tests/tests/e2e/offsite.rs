@@ -413,6 +413,27 @@ fn more_than_half_may_go_here_once_the_copies_of_it_were_read_back() {
 }
 
 #[test]
+fn copies_in_a_place_that_is_gone_or_no_longer_configured_replace_nothing_here() {
+    let scene = Scene::new();
+    let place = &scene.place;
+    let nas = Nas::directory(place, "nas").with("retention: {keep_last: 9}");
+    configure(place, &[&nas], "retention: {keep_last: 9}\n");
+    place.run(&["offsite", "init", "nas"]).success();
+    for _ in 0..4 {
+        scene.backup().success();
+    }
+    place.run(&["offsite", "copy"]).success();
+    place.run(&["offsite", "check", "nas"]).success();
+
+    place.configure("retention: {keep_last: 1}\n");
+    place.run(&["prune"]).code(1).says(&["3 of 4 good backups have expired"]);
+    configure(place, &[&nas], "retention: {keep_last: 1}\n");
+    fs::rename(place.beside("restic-nas"), place.beside("unmounted")).unwrap();
+    place.run(&["run"]).code(3).says(&["of 5 good backups have expired"]);
+    assert!(place.backups("docs").iter().all(|backup| !backup.is_offsite_only()));
+}
+
+#[test]
 fn what_somebody_else_has_deleted_or_put_there_is_known_after_the_next_copying() {
     let (scene, nas) = backed_up("nas");
     let place = &scene.place;
