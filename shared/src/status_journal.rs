@@ -144,6 +144,9 @@ pub fn read_own(layout: &Layout) -> Result<Kept, ReadError> {
     Ok(kept)
 }
 
+/// What is expected where there is the status of another backup directory, which no run replaces.
+pub const OF_THIS_DIRECTORY: &str = "status of this backup directory";
+
 /// Fails if `status` belongs to another backup directory than `repository`.
 ///
 /// # Errors
@@ -152,7 +155,7 @@ pub fn check_owner(status: &Status, layout: &Layout, repository: &Repository) ->
     match &status.repository_id {
         Some(id) if *id != repository.repository_id => Err(ReadError::Malformed {
             path: layout.status_file(),
-            what: "status of this backup directory",
+            what: OF_THIS_DIRECTORY,
             line: 1,
             problem: "it belongs to another backup directory; give each its own backup.state_dir, or move this file away if \
                       the other directory is gone"

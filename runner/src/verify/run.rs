@@ -244,7 +244,11 @@ fn unreadable_manifests(session: &Session, options: &VerifyOptions) -> Result<()
     }
     match Unreadable::first_and_more(unreadable) {
         None => Ok(()),
-        Some(told) => Err(Failure { kind: FailureKind::ManifestInvalid, message: one_line(&told) }),
+        Some(told) => {
+            let advice = "if it is damaged, move it out of the backup directory, then make a new one with `qdrant-backup import ARCHIVE`";
+            let message = one_line(&format!("{told}; {advice}"));
+            Err(Failure { kind: FailureKind::ManifestInvalid, message })
+        }
     }
 }
 

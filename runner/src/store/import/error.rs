@@ -31,7 +31,8 @@ pub enum ImportError {
     },
     /// It is in the backup directory and is not an orphan.
     #[error(
-        "it is in the backup directory but is not an archive without a manifest, so there is nothing to import"
+        "it is in the backup directory and is not an archive without a manifest, so there is nothing to import; if its manifest is \
+         damaged, move that out of the directory first"
     )]
     NotAnOrphan,
     /// It would be stored as a backup of configuration files.
