@@ -28,11 +28,10 @@ pub async fn compare(
     console: &Console,
 ) -> Result<Exit, Refusal> {
     let signals = listen()?;
-    let layout = repository::layout(settings);
     let collection = collection(&args.collection)?;
     let (scratch, on_source) = scratch_server(settings, args.scratch.on_source, WORDS, &signals.token())?;
     let live = client(settings, signals.token())?;
-    repository::open(&layout)?;
+    repository::open(settings)?;
     let open = |path: &Option<std::path::PathBuf>| {
         path.as_ref().map(|path| Output::open(path, false)).transpose().map_err(Refusal::failed)
     };

@@ -51,7 +51,7 @@ pub fn list(settings: &Settings, args: &ListArgs, clock: Clock) -> Result<Exit, 
     let selection = selection(&args.collections)?;
     let from = From::look(settings, &args.from, selection.names(), CancellationToken::new(), clock)?;
     let layout = repository::layout(from.settings());
-    repository::open(&layout)?;
+    repository::open(from.settings())?;
     let catalog = repository::read_catalog(&layout)?;
     let backups: Vec<&Backup> = catalog
         .collections

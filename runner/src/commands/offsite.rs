@@ -330,7 +330,7 @@ async fn recover(
             ))
         })?;
     }
-    repository::check_directory(layout.root())?;
+    repository::check_directory(settings)?;
     repository::make_state_directory(&layout)?;
     let file = layout.repository_file();
     match json_file::read::<Repository>(&file) {

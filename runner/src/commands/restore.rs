@@ -67,7 +67,7 @@ pub async fn restore(
     let from = From::look(settings, &args.from, selection.names(), signals.token(), clock)?;
     let source = client(settings, signals.token())?;
     let settings = from.settings();
-    repository::open(&repository::layout(settings))?;
+    repository::open(settings)?;
     let is_source =
         settings.restore_to.as_ref().is_none_or(|other| other.url.as_url() == settings.qdrant.url.as_url());
     let destination = Destination {

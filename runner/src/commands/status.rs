@@ -61,7 +61,7 @@ struct Answer<'a> {
 /// Shows the state of the backups. Takes no lock.
 pub fn status(settings: &Settings, args: &StatusArgs, clock: Clock) -> Result<Exit, Refusal> {
     let layout = repository::layout(settings);
-    repository::open(&layout)?;
+    repository::open(settings)?;
     let catalog = repository::catalog(&layout)?;
     let status = status_store::look(&layout)
         .map_err(|error| Refusal::failed(format!("{error}; the next `qdrant-backup backup` repairs it")))?;
