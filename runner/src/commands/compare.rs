@@ -62,10 +62,13 @@ pub async fn compare(
     let walked = compared.tally.points_seen();
     let seconds = compared.walked_for.as_secs_f64();
     let is_equal = compared.tally.is_equal();
-    tracing::info!(
-        "Compared {walked} points in {seconds:.1} s: {}; points written during the comparison may count as differences",
-        if is_equal { "they are equal" } else { "they differ" }
-    );
+    let found = if is_equal { "they are equal" } else { "they differ" };
+    let doubt = if is_equal || args.with.is_some() {
+        ""
+    } else {
+        "; points written during the comparison may count as differences"
+    };
+    tracing::info!("Compared {walked} points in {seconds:.1} s: {found}{doubt}");
     Ok(if is_equal { Exit::Success } else { Exit::Different })
 }
 
