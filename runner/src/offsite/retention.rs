@@ -73,11 +73,10 @@ pub(super) fn forget_expired(
         let planned = Planned::of(context, collection, &copies, status, now).plan;
         match &planned.withheld {
             Some(withheld) if withheld.is_failure() => {
-                too_many.push(match withheld {
-                    Withheld::TooMany { expired, good } => {
-                        format!("{expired} of {good} copies of \"{collection}\" have expired")
-                    }
-                    other => format!("\"{collection}\": {other}"),
+                too_many.push(if let Withheld::TooMany { expired, good } = withheld {
+                    format!("{expired} of {good} copies of \"{collection}\" have expired")
+                } else {
+                    format!("\"{collection}\": {withheld}")
                 });
                 continue;
             }
