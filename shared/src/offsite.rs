@@ -34,6 +34,9 @@ pub struct OffsiteRecord {
     /// The archives were removed here on purpose: by retention, or because the directory was recovered from its copies.
     #[serde(default)]
     pub only_copy: bool,
+    /// The place has the hold of this backup.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub held: bool,
 }
 
 impl JsonFile for OffsiteRecord {
@@ -69,6 +72,7 @@ impl OffsiteRecord {
             added_bytes: None,
             last_checked_at: None,
             only_copy: false,
+            held: false,
         }
     }
 }

@@ -97,6 +97,16 @@ impl PlaceStatus {
         self.failure = failure.map(Failure::kept);
     }
 
+    /// Retention was applied: that the last operation refused it is settled. Only its copying counts then.
+    pub fn settle_refused_prune(&mut self) {
+        if self.failures.keys().eq([&FailureKind::PruneRefused]) {
+            self.failures.clear();
+            self.failure = None;
+            self.last_outcome = Some(Outcome::Success);
+            self.last_success_at = self.last_attempt_at;
+        }
+    }
+
     /// The next share to read, from 1, and the number of shares. A round with a different number of shares, or with damage,
     /// starts again.
     pub fn next_share(&self, shares: u32) -> (u32, u32) {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use qdrant_backup_shared::Status;
+
 use super::{Refusal, client, listen, repository, stopped};
 use crate::commands::exit::Exit;
 use crate::host::clock::Clock;
@@ -38,6 +40,13 @@ pub async fn accept_source(settings: &Settings, clock: Clock) -> Result<Exit, Re
             .map_err(|error| Refusal::failed(format!("{}: cannot be written: {error}", path.display())))?;
         tracing::info!("Confirmed Qdrant at {} as the source of this repository", client.url());
     }
-    session.record(|status| status.source_changed = false).map_err(Refusal::failed)?;
+    let settle = |status: &mut Status| {
+        status.source_changed = false;
+        // The last run's warnings about it are settled.
+        if let Some(run) = &mut status.last_run {
+            run.warnings.retain(|warning| !warning.contains("`qdrant-backup accept-source`"));
+        }
+    };
+    session.record(settle).map_err(Refusal::failed)?;
     Ok(Exit::Success)
 }

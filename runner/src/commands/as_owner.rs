@@ -34,7 +34,7 @@ pub fn go_on_as_owner(command: &Command, settings: &Settings) -> Result<(), Refu
     if let Some(problem) = trust::problems(settings, &trusted).into_iter().next().filter(|_| !is_check) {
         if owner.is_none() && doer == Doer::Owner && !needs_none {
             // Without a backup directory, its owner is unknown, and so are the allowed owners of these files.
-            repository::open(&layout)?;
+            repository::open(settings)?;
         }
         return Err(Refusal::configuration(format!("refused as root: {problem}")));
     }

@@ -38,7 +38,7 @@ enum Stays {
 pub async fn bad(settings: &Settings, args: &PruneArgs, clock: Clock) -> Result<Exit, Refusal> {
     let selection = selection(&args.collections)?;
     let layout = repository::layout(settings);
-    repository::open(&layout)?;
+    repository::open(settings)?;
     if !args.yes {
         let catalog = repository::read_catalog(&layout)?;
         let found = find(&catalog, &selection);

@@ -84,7 +84,7 @@ pub fn render(checks: &[Check]) -> String {
 pub fn place(settings: &Settings) -> Vec<Check> {
     let layout = repository::layout(settings);
     let root = layout.root().display();
-    let directory = repository::open(&layout).map(|_| format!("{root} is a backup repository"));
+    let directory = repository::open(settings).map(|_| format!("{root} is a backup repository"));
     let writable = store::probe(&layout)
         .map(|()| "files can be created there".to_owned())
         .map_err(|error| format!("cannot create files in {root}: {error}"));
@@ -331,7 +331,7 @@ async fn nodes(settings: &Settings, client: &Client) -> Vec<Check> {
 
 /// Warns if this is not the source of the backups. Nothing if it is, or if that is unknown.
 pub async fn same_server(settings: &Settings, selected: &[CollectionName]) -> Option<Check> {
-    let repository = repository::open(&repository::layout(settings)).ok()?;
+    let repository = repository::open(settings).ok()?;
     let client = client(settings, CancellationToken::new()).ok()?;
     let cluster = client.collection_cluster(selected.first()?).await.ok()?;
     repository.is_other_server(&cluster.peer_ids().collect()).then(|| {

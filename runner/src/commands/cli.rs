@@ -195,6 +195,7 @@ pub struct UnholdArgs {
 
 /// Options of `import`.
 #[derive(Args)]
+#[command(mut_arg("to", |arg| arg.help("With --points: create the collection on the Qdrant at this URL instead")))]
 pub struct ImportArgs {
     /// Snapshots of collections (plain, gzip or zstd), or directories that `export` wrote for backups by shards. Files outside
     /// the backup directory are copied. With --points: one file that `export --points` wrote
@@ -249,6 +250,7 @@ pub struct VerifyArgs {
 
 /// Options of `export`.
 #[derive(Args)]
+#[command(mut_arg("to", |arg| arg.help("With --points: use the Qdrant at this URL for the temporary restore, not drill.url")))]
 pub struct ExportArgs {
     /// Collection to export
     #[arg(long, short, value_name = "NAME")]
@@ -284,6 +286,10 @@ pub struct ExportArgs {
 /// Options of `restore`.
 #[derive(Args)]
 #[command(after_help = "`restore --dry-run` alone means `restore --all --backup latest --dry-run`.")]
+#[command(mut_arg("to", |arg| arg.help(
+    "Restore to the Qdrant at this URL instead. With --points: only the temporary restore is made there; the points are still \
+     written to the server that is backed up"
+)))]
 pub struct RestoreArgs {
     /// Restore this collection; may be repeated
     #[arg(long = "collection", short = 'c', value_name = "NAME", required_unless_present_any = ["all", "dry_run", "files"])]
@@ -369,6 +375,10 @@ impl RestoreArgs {
 
 /// Options of `compare`.
 #[derive(Args)]
+#[command(mut_arg("to", |arg| arg.help(
+    "Use the Qdrant at this URL for the temporary restore, not drill.url; the live collection is still that of the server that is \
+     backed up"
+)))]
 #[command(after_help = "Exit codes: 0 no difference, 3 points differ; the others as for every command.")]
 pub struct CompareArgs {
     /// Collection to compare

@@ -28,11 +28,10 @@ pub async fn compare(
     console: &Console,
 ) -> Result<Exit, Refusal> {
     let signals = listen()?;
-    let layout = repository::layout(settings);
     let collection = collection(&args.collection)?;
     let (scratch, on_source) = scratch_server(settings, args.scratch.on_source, WORDS, &signals.token())?;
     let live = client(settings, signals.token())?;
-    repository::open(&layout)?;
+    repository::open(settings)?;
     let open = |path: &Option<std::path::PathBuf>| {
         path.as_ref().map(|path| Output::open(path, false)).transpose().map_err(Refusal::failed)
     };
@@ -63,10 +62,13 @@ pub async fn compare(
     let walked = compared.tally.points_seen();
     let seconds = compared.walked_for.as_secs_f64();
     let is_equal = compared.tally.is_equal();
-    tracing::info!(
-        "Compared {walked} points in {seconds:.1} s: {}; points written during the comparison may count as differences",
-        if is_equal { "they are equal" } else { "they differ" }
-    );
+    let found = if is_equal { "they are equal" } else { "they differ" };
+    let doubt = if is_equal || args.with.is_some() {
+        ""
+    } else {
+        "; points written during the comparison may count as differences"
+    };
+    tracing::info!("Compared {walked} points in {seconds:.1} s: {found}{doubt}");
     Ok(if is_equal { Exit::Success } else { Exit::Different })
 }
 

@@ -39,7 +39,7 @@ pub async fn drill(
     let from = From::look(settings, &args.from, selection.names(), signals.token(), clock)?;
     let settings = from.settings();
     let layout = repository::layout(settings);
-    repository::open(&layout)?;
+    repository::open(settings)?;
     let mut held = repository::enter(Purpose::Run, settings, repository::DRILL, clock, &signals).await?;
     let session = &mut held.session;
     from.read_by(session);

@@ -59,7 +59,7 @@ pub fn refusal(error: &OffsiteError, interrupt: Option<crate::host::signals::Sig
         | OffsiteError::Unsupported(_)
         | OffsiteError::Manifest(_)
         | OffsiteError::Local { .. }
-        | OffsiteError::TooMany(_) => Exit::Failed,
+        | OffsiteError::Kept(_) => Exit::Failed,
     };
     Refusal { exit, message: error.to_string() }
 }

@@ -16,7 +16,7 @@ use crate::store::lock::{LockError, ReadersLock};
 /// Puts a backup on hold. Works during a run: it only delays a prune for a moment.
 pub fn hold(settings: &Settings, args: &HoldArgs, clock: Clock) -> Result<Exit, Refusal> {
     let (layout, collection) = (repository::layout(settings), collection(&args.collection)?);
-    repository::open(&layout)?;
+    repository::open(settings)?;
     let _shared = share(&layout)?;
     let id = existing(&layout, &collection, &args.backup)?;
     let path = layout.hold(&collection, id);
@@ -30,7 +30,7 @@ pub fn hold(settings: &Settings, args: &HoldArgs, clock: Clock) -> Result<Exit, 
 /// Releases a backup from its hold.
 pub fn unhold(settings: &Settings, args: &UnholdArgs) -> Result<Exit, Refusal> {
     let (layout, collection) = (repository::layout(settings), collection(&args.collection)?);
-    repository::open(&layout)?;
+    repository::open(settings)?;
     let _shared = share(&layout)?;
     let id = existing(&layout, &collection, &args.backup)?;
     let path = layout.hold(&collection, id);

@@ -21,7 +21,7 @@ pub async fn import(settings: &Settings, args: &ImportArgs, clock: Clock) -> Res
     let layout = repository::layout(settings);
     let collection = args.collection.as_deref().map(collection).transpose()?;
     let at = args.at.as_deref().map(time).transpose()?;
-    repository::open(&layout)?;
+    repository::open(settings)?;
     let _lock = repository::lock(settings, &layout, "import", clock, &signals).await?;
     let mut failed = 0;
     for path in &args.files {

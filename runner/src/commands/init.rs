@@ -31,7 +31,7 @@ pub fn init(settings: &Settings, clock: Clock) -> Result<Exit, Refusal> {
                 ))
             })?;
         }
-        Ok(_) | Err(_) => repository::check_directory(root)?,
+        Ok(_) | Err(_) => repository::check_directory(settings)?,
     }
     repository::make_state_directory(&layout)?;
     let file = layout.repository_file();

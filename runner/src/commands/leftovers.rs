@@ -23,7 +23,7 @@ pub async fn server_leftovers(settings: &Settings, yes: bool, clock: Clock) -> R
     let signals = listen()?;
     let layout = repository::layout(settings);
     let client = client(settings, signals.token())?;
-    repository::open(&layout)?;
+    repository::open(settings)?;
     if yes {
         delete(settings, client, &signals, clock).await
     } else {

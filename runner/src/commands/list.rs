@@ -51,7 +51,7 @@ pub fn list(settings: &Settings, args: &ListArgs, clock: Clock) -> Result<Exit, 
     let selection = selection(&args.collections)?;
     let from = From::look(settings, &args.from, selection.names(), CancellationToken::new(), clock)?;
     let layout = repository::layout(from.settings());
-    repository::open(&layout)?;
+    repository::open(from.settings())?;
     let catalog = repository::read_catalog(&layout)?;
     let backups: Vec<&Backup> = catalog
         .collections
@@ -64,19 +64,21 @@ pub fn list(settings: &Settings, args: &ListArgs, clock: Clock) -> Result<Exit, 
     } else {
         // The column for copies is only shown if there are any.
         let has_copies = backups.iter().any(|backup| !backup.copies.is_empty());
+        let is_place = from.is_place();
         let rows = backups.iter().map(|backup| {
-            let mut row = row(backup, clock);
+            let mut row = row(backup, is_place, clock);
             if has_copies {
                 row.push(backup.places().collect::<Vec<_>>().join(", "));
             }
             row
         });
-        let mut header =
-            vec!["COLLECTION", "BACKUP", "AGE", "POINTS", "SNAPSHOT", "STORED", "ENCODING", "VERIFIED"];
+        let mut header = vec!["COLLECTION", "BACKUP", "AGE", "POINTS", "SNAPSHOT"];
+        header.extend(if is_place { &["STATE"][..] } else { &["STORED", "ENCODING", "VERIFIED"] });
         if has_copies {
             header.push("OFFSITE");
         }
-        output::table(&header, &[3, 4, 5], rows)
+        let numbers = if is_place { &[3, 4][..] } else { &[3, 4, 5] };
+        output::table(&header, numbers, rows)
     };
     output::print(&text).map_err(Refusal::failed)?;
     if !args.json {
@@ -85,21 +87,25 @@ pub fn list(settings: &Settings, args: &ListArgs, clock: Clock) -> Result<Exit, 
     Ok(Exit::Success)
 }
 
-fn row(backup: &Backup, clock: Clock) -> Vec<String> {
-    vec![
+/// A row of the table. How a place stores a copy, and when it was checked, is not known there.
+fn row(backup: &Backup, is_place: bool, clock: Clock) -> Vec<String> {
+    let mut state = if is_place && backup.is_good() { "copy".to_owned() } else { verified(backup) };
+    if backup.remarks().hold.is_some() {
+        state.push_str(", HELD");
+    }
+    let mut row = vec![
         backup.collection.to_string(),
         backup.backup_id.to_string(),
         output::age(backup.started_at, clock.now()),
         backup.points.map_or_else(|| "?".to_owned(), |points| points.to_string()),
         HumanBytes(backup.snapshot_size_bytes).to_string(),
-        HumanBytes(backup.stored_size_bytes()).to_string(),
-        backup.encoding.iter().map(Encoding::as_str).collect::<Vec<_>>().join("+"),
-        if backup.remarks().hold.is_some() {
-            format!("{}, HELD", verified(backup))
-        } else {
-            verified(backup)
-        },
-    ]
+    ];
+    if !is_place {
+        row.push(HumanBytes(backup.stored_size_bytes()).to_string());
+        row.push(backup.encoding.iter().map(Encoding::as_str).collect::<Vec<_>>().join("+"));
+    }
+    row.push(state);
+    row
 }
 
 /// The state of the backup, in a word.

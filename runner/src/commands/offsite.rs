@@ -278,16 +278,20 @@ pub(super) fn summarize_operation(operation: &OperationReport) {
         if place.pruned {
             parts.push("pruned".to_owned());
         }
-        if parts.is_empty() {
+        let is_success = place.outcome == Outcome::Success;
+        if parts.is_empty() && is_success {
             parts.push("nothing to do".to_owned());
         }
-        let done = format!("{}, in {:.1} s", parts.join(", "), place.duration_seconds);
-        if place.outcome == Outcome::Success {
+        let time = format!("in {:.1} s", place.duration_seconds);
+        parts.push(time);
+        let done = parts.join(", ");
+        if is_success {
             tracing::info!("Place {}: {done}", place.place);
         } else {
             let why: Vec<&str> =
                 place.all_failures().take(3).map(|failure| failure.message.as_str()).collect();
-            tracing::error!("Place {} {}: {done}; {}", place.place, place.outcome, one_line(&why.join("; ")));
+            let why = one_line(&why.join("; "));
+            tracing::error!("Place {} {}, {done}: {why}", place.place, place.outcome);
         }
     }
 }
@@ -330,7 +334,7 @@ async fn recover(
             ))
         })?;
     }
-    repository::check_directory(layout.root())?;
+    repository::check_directory(settings)?;
     repository::make_state_directory(&layout)?;
     let file = layout.repository_file();
     match json_file::read::<Repository>(&file) {
@@ -352,12 +356,15 @@ async fn recover(
     let nothing = Work { copy: false, check: Check::None, forget: false, prune: false, yes: false };
     let context = context(settings, &[place], nothing, console, signals.token());
     let mut held = repository::enter(Purpose::Run, settings, "offsite recover", clock, signals).await?;
+    let count = listing.of_repository(&id).count();
+    tracing::info!("Reading the manifests of {count} copies in {name}, each with one call of restic");
     run_offsite(&mut held.session, &context);
     let known = offsite_only(&held.session);
     let finished = held.session.finish();
-    summarize(&finished.report);
     let exit = exit(&finished, signals.received())?;
-    if exit == Exit::Success {
+    if exit != Exit::Success {
+        summarize(&finished.report);
+    } else {
         tracing::info!(
             "{} now lists {known} backups that exist only in {name}; next: `qdrant-backup restore --all --from {name}`, then `qdrant-backup run` to make new ones",
             layout.root().display()

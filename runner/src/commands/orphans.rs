@@ -16,7 +16,7 @@ use crate::store::lock::ReadersLock;
 /// Lists the orphans without a lock, or deletes them all.
 pub async fn orphans(settings: &Settings, yes: bool, clock: Clock) -> Result<Exit, Refusal> {
     let layout = repository::layout(settings);
-    repository::open(&layout)?;
+    repository::open(settings)?;
     if !yes {
         let orphans = read(&layout)?;
         output::print(&table(&orphans)).map_err(Refusal::failed)?;

@@ -45,7 +45,7 @@ async fn retention(settings: &Settings, args: &PruneArgs, clock: Clock) -> Resul
         interrupt: CancellationToken::new(),
     };
     let layout = repository::layout(settings);
-    repository::open(&layout)?;
+    repository::open(settings)?;
     if args.dry_run {
         return dry_run(&layout, &context, args.json, clock);
     }

@@ -81,7 +81,9 @@ pub fn config_to_name(path: &Path) -> Option<&Path> {
 ///
 /// # Errors
 /// The message describes the problem and the fix.
-pub fn check_directory(root: &Path) -> Result<(), Refusal> {
+pub fn check_directory(settings: &Settings) -> Result<(), Refusal> {
+    let layout = layout(settings);
+    let root = layout.root();
     let shown = root.display();
     let refuse = |message: String| Err(Refusal::configuration(message));
     match fs::metadata(root) {
@@ -98,7 +100,8 @@ pub fn check_directory(root: &Path) -> Result<(), Refusal> {
                     target.display()
                 )),
                 Err(_) => refuse(format!(
-                    "backup directory {shown} does not exist; is the disk mounted? `qdrant-backup init` creates a new one"
+                    "backup directory {shown} does not exist; is the disk mounted? {}",
+                    how_to_make(settings)
                 )),
             };
         }
@@ -116,18 +119,31 @@ pub fn check_directory(root: &Path) -> Result<(), Refusal> {
 ///
 /// # Errors
 /// With exit code 78 when it is not a repository.
-pub fn open(layout: &Layout) -> Result<Repository, Refusal> {
-    check_directory(layout.root())?;
+pub fn open(settings: &Settings) -> Result<Repository, Refusal> {
+    check_directory(settings)?;
+    let layout = layout(settings);
     json_file::read(&layout.repository_file()).map_err(|error| {
         if error.is_not_found() {
             Refusal::configuration(format!(
-                "{} is not a backup repository; is the disk mounted? `qdrant-backup init` creates a new one",
-                layout.root().display()
+                "{} is not a backup repository; is the disk mounted? {}",
+                layout.root().display(),
+                how_to_make(settings)
             ))
         } else {
             Refusal::configuration(error)
         }
     })
+}
+
+/// How to make a missing repository. A new one does not know the copies in other places.
+fn how_to_make(settings: &Settings) -> String {
+    match settings.offsite.first() {
+        None => "`qdrant-backup init` creates a new one".to_owned(),
+        Some(place) => format!(
+            "If it is lost: `qdrant-backup offsite recover {}` makes it again from the copies",
+            place.name()
+        ),
+    }
 }
 
 /// Takes the lock for `command`, unless a signal comes first. If a run does not get it, this is recorded for monitoring.
@@ -204,7 +220,7 @@ async fn enter_unless_refused(
     signals: &Signals,
 ) -> Result<Held, Refusal> {
     let layout = layout(settings);
-    open(&layout)?;
+    open(settings)?;
     match make_state_directory(&layout) {
         // A restore or a check does not need the status, and may be urgent.
         Err(refusal) if ONLY_READ.contains(&command) => tracing::warn!("{}", one_line(&refusal.message)),
@@ -212,7 +228,7 @@ async fn enter_unless_refused(
     }
     let lock = lock(settings, &layout, command, clock, signals).await?;
     // Read again with the lock: the run before may have changed it.
-    let repository = open(&layout)?;
+    let repository = open(settings)?;
     let of_status = layout.clone();
     let session =
         Session::open(layout, repository, clock, &hostname(), command, purpose).map_err(Refusal::failed)?;

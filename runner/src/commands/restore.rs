@@ -67,7 +67,7 @@ pub async fn restore(
     let from = From::look(settings, &args.from, selection.names(), signals.token(), clock)?;
     let source = client(settings, signals.token())?;
     let settings = from.settings();
-    repository::open(&repository::layout(settings))?;
+    repository::open(settings)?;
     let is_source =
         settings.restore_to.as_ref().is_none_or(|other| other.url.as_url() == settings.qdrant.url.as_url());
     let destination = Destination {
@@ -231,7 +231,8 @@ async fn dry_run(
     let there = plans.iter().filter(|plan| plan.is_possible() && plan.is_there).count();
     let skipped = if there > 0 { format!(", {there} already exist and are skipped") } else { String::new() };
     let (can, all) = (possible - there, plans.len() - there);
-    let done = format!("{can} of {all} collections can be restored{skipped}; nothing was changed");
+    let done =
+        format!("{can} of {all} collections can be restored{skipped}; nothing on the server was changed");
     // Only a write could test this.
     let done = format!("{done}; whether the API key may restore was not tested");
     if possible == plans.len() {

@@ -31,7 +31,7 @@ const DIRECTORY_MODE: u32 = 0o700;
 pub fn restore_files(from: &From, which: Which, into: &Path, clock: Clock) -> Result<Exit, Refusal> {
     let layout = repository::layout(from.settings());
     let source = from.source();
-    repository::open(&layout)?;
+    repository::open(from.settings())?;
     let _readers = ReadersLock::share(&layout.readers_file()).map_err(Refusal::failed)?;
     let catalog = repository::catalog(&layout)?;
     let all = catalog.collections.get(&CollectionName::files()).map(Vec::as_slice).unwrap_or_default();

@@ -32,7 +32,6 @@ pub async fn restore_points(
     console: &Console,
 ) -> Result<Exit, Refusal> {
     let signals = listen()?;
-    let layout = repository::layout(settings);
     let usage = |message: &str| Refusal { exit: Exit::Usage, message: message.to_owned() };
     let [name] = args.collections.as_slice() else {
         return Err(usage("--points needs exactly one --collection"));
@@ -41,7 +40,7 @@ pub async fn restore_points(
     let wanted = wanted(args)?;
     let into = args.into.as_deref().map(target).transpose()?;
     let (scratch, on_source) = scratch_server(settings, args.on_source, WORDS, &signals.token())?;
-    repository::open(&layout)?;
+    repository::open(settings)?;
     let context = BringBackContext {
         scratch: destination(settings, scratch, on_source, console),
         live: client(settings, signals.token())?,

@@ -8,7 +8,8 @@ use qdrant_backup_shared::catalog::{Backup, CLOCKS, Catalog, Condition, counts_a
 use qdrant_backup_shared::config_file::keys::INCLUDE_FILES;
 use qdrant_backup_shared::last_refused::LastRefused;
 use qdrant_backup_shared::operation::{Operation, Outcome};
-use qdrant_backup_shared::status::{CollectionStatus, OperationStatus, Status};
+use qdrant_backup_shared::run_report::RunReport;
+use qdrant_backup_shared::status::{CollectionStatus, CurrentRun, OperationStatus, Status};
 use qdrant_backup_shared::text::{one_line, pretty_json};
 use qdrant_backup_shared::{CollectionName, Failure, Layout, json_file};
 use serde::Serialize;
@@ -46,6 +47,9 @@ struct Judged {
     /// Problem of a backup that is newer than the newest good one.
     newer_is_bad: Option<String>,
     last_failure: Option<String>,
+    /// It was retired, so that no new backup is expected.
+    #[serde(skip)]
+    retired: bool,
 }
 
 /// The whole answer, for `--json`.
@@ -64,7 +68,7 @@ struct Answer<'a> {
 /// Shows the state of the backups. Takes no lock.
 pub fn status(settings: &Settings, args: &StatusArgs, clock: Clock) -> Result<Exit, Refusal> {
     let layout = repository::layout(settings);
-    repository::open(&layout)?;
+    repository::open(settings)?;
     let catalog = repository::catalog(&layout)?;
     let status = status_store::look(&layout)
         .map_err(|error| Refusal::failed(format!("{error}; the next `qdrant-backup backup` repairs it")))?;
@@ -170,6 +174,7 @@ fn judge(
                 last_failure: history
                     .and_then(|history| history.failure.as_ref())
                     .map(|failure| failure.message.clone()),
+                retired,
             }
         })
         .collect()
@@ -300,7 +305,7 @@ fn render(
         text.push_str(&format!("\nLOCKED: {}\n", stranger(process)));
     }
     if let Some(status) = status {
-        text.push_str(&runs(status, now));
+        text.push_str(&runs(status, lock, now));
     }
     text.trim_end().to_owned()
 }
@@ -322,7 +327,9 @@ fn note(collection: &Judged) -> String {
     if collection.newest_backup_id.is_some() && collection.verified.is_none() {
         notes.push("never verified".to_owned());
     }
-    if collection.on_server == Some(false) {
+    if collection.retired {
+        notes.push("retired".to_owned());
+    } else if collection.on_server == Some(false) {
         notes.push("gone from the server".to_owned());
     } else if !collection.expected {
         notes.push("not selected for backup".to_owned());
@@ -339,22 +346,33 @@ fn why(operation: &OperationStatus) -> String {
     operation.failure.as_ref().map(line).unwrap_or_default()
 }
 
-fn runs(status: &Status, now: DateTime<Utc>) -> String {
+/// The current run, or the one that died. Only the lock tells which. Where it cannot be seen, this is unknown.
+fn current(status: &Status, current: &CurrentRun, lock: &[LockProcess], now: DateTime<Utc>) -> String {
+    let (command, since) = (&current.command, output::time(current.started_at));
+    let sees_locks = status.hostname == repository::hostname() && lock_processes::are_visible();
+    let what = match lock.iter().find(|process| process.is_ours()) {
+        Some(process) => format!("`{command}` is running since {since} (process {})", process.pid),
+        None if sees_locks && lock.is_empty() => {
+            format!("`{command}` DIED: it started at {since}, and no process holds the lock")
+        }
+        None => format!("Running or dead: `{command}` since {since}"),
+    };
+    let of = current.collection.as_ref().map(|collection| format!(" of {collection}")).unwrap_or_default();
+    let age = output::age(current.heartbeat_at, now);
+    format!("\n{what}; stage {}{of}, last progress {age} ago\n", current.stage)
+}
+
+fn runs(status: &Status, lock: &[LockProcess], now: DateTime<Utc>) -> String {
     let mut text = String::new();
-    if let Some(current) = &status.current_run {
-        let of =
-            current.collection.as_ref().map(|collection| format!(" of {collection}")).unwrap_or_default();
-        text.push_str(&format!(
-            "\nRunning or dead: `{}` since {}, stage {}{of}, last progress {} ago\n",
-            current.command,
-            output::time(current.started_at),
-            current.stage,
-            output::age(current.heartbeat_at, now)
-        ));
+    if let Some(run) = &status.current_run {
+        text.push_str(&current(status, run, lock, now));
     }
+    let has_backup = |run: &&RunReport| run.operations.iter().any(|part| part.operation == Operation::Backup);
+    let last = status.last_run.as_ref();
     if let Some(operation) = status.operations.get(&Operation::Backup) {
-        let last = status.last_run.as_ref();
-        if let (Some(outcome), Some(attempt)) = (&operation.last_outcome, operation.last_attempt_at) {
+        let last = last.filter(has_backup);
+        let outcome = last.map(|run| &run.outcome).or(operation.last_outcome.as_ref());
+        if let (Some(outcome), Some(attempt)) = (outcome, operation.last_attempt_at) {
             let duration = operation.last_duration_seconds.unwrap_or_default();
             text.push_str(&format!("\nLast run: {outcome}, {}, took {duration:.1} s", output::time(attempt)));
             if operation.consecutive_failures > 1 {
@@ -363,9 +381,7 @@ fn runs(status: &Status, now: DateTime<Utc>) -> String {
             text.push('\n');
         }
         text.push_str(&why(operation));
-        for warning in last.iter().flat_map(|run| &run.warnings) {
-            text.push_str(&format!("  warning: {}\n", one_line(warning)));
-        }
+        text.push_str(&last.map(warnings).unwrap_or_default());
     }
     for (name, operation) in status.operations.iter().filter(|(name, _)| **name != Operation::Backup) {
         let bad = operation.last_outcome.as_ref().filter(|outcome| **outcome != Outcome::Success);
@@ -377,21 +393,36 @@ fn runs(status: &Status, now: DateTime<Utc>) -> String {
             ));
         }
     }
+    if let Some(run) = last.filter(|run| !has_backup(run) && !run.warnings.is_empty()) {
+        text.push_str(&format!("\nLast command: `{}`, {}\n", run.command, output::time(run.started_at)));
+        text.push_str(&warnings(run));
+    }
     text.push_str(&places(status, now));
-    for snapshot in &status.undeleted_snapshots {
-        text.push_str(&format!("  still on the server: {} of {}\n", snapshot.name, snapshot.collection));
-    }
-    for snapshot in &status.unlisted_uploads {
-        text.push_str(&format!(
-            "  on the disk of {} but not in its list: {} of {}\n",
-            snapshot.node_url, snapshot.name, snapshot.collection
-        ));
-    }
-    for snapshot in &status.suspected_leftovers {
-        text.push_str(&format!(
-            "  possibly ours, on the server: {} of {}\n",
-            snapshot.name, snapshot.collection
-        ));
-    }
+    text.push_str(&left(status, lock.iter().any(LockProcess::is_ours)));
     text
+}
+
+fn warnings(run: &RunReport) -> String {
+    run.warnings.iter().map(|warning| format!("  warning: {}\n", one_line(warning))).collect()
+}
+
+/// What is left on the server. A snapshot that the current run needs is not.
+fn left(status: &Status, is_running: bool) -> String {
+    let current = status.current_run.as_ref().filter(|_| is_running);
+    let in_use = current.and_then(|run| run.collection.as_ref());
+    let undeleted = status.undeleted_snapshots.iter();
+    let mut lines: Vec<String> = undeleted
+        .filter(|snapshot| Some(&snapshot.collection) != in_use)
+        .map(|snapshot| format!("{} of {}", snapshot.name, snapshot.collection))
+        .collect();
+    lines.extend(status.unlisted_uploads.iter().map(|snapshot| {
+        let (name, collection) = (&snapshot.name, &snapshot.collection);
+        format!("on the disk of {} but not in its list: {name} of {collection}", snapshot.node_url)
+    }));
+    let suspected = status.suspected_leftovers.iter();
+    lines.extend(
+        suspected.map(|snapshot| format!("possibly ours: {} of {}", snapshot.name, snapshot.collection)),
+    );
+    let lines: String = lines.iter().map(|line| format!("  {line}\n")).collect();
+    if lines.is_empty() { lines } else { format!("\nLeft on the server by earlier runs:\n{lines}") }
 }

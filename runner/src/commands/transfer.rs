@@ -25,10 +25,9 @@ pub async fn export_points(
     console: &Console,
 ) -> Result<Exit, Refusal> {
     let signals = listen()?;
-    let layout = repository::layout(settings);
     let collection = collection(&args.collection)?;
     let (scratch, on_source) = scratch_server(settings, args.on_source, WORDS, &signals.token())?;
-    repository::open(&layout)?;
+    repository::open(settings)?;
     let mut output = Output::open(&args.output, args.force).map_err(Refusal::failed)?;
     let mut held = repository::enter(Purpose::Upkeep, settings, "export", clock, &signals).await?;
     let context = ExportContext {

@@ -15,7 +15,7 @@ use qdrant_backup_shared::{BackupId, CollectionName, Layout, Repository, atomic,
 use super::error::OffsiteError;
 use super::listing::{Copy, File, Listing};
 use super::locks::alone;
-use super::records::manifest_of;
+use super::records::{hold_of, manifest_of};
 use super::restic::Restic;
 use super::tags::plain_name;
 use crate::archive::read::Elsewhere;
@@ -88,7 +88,12 @@ impl Copies {
                     }
                     Err(error) => return Err(error),
                 };
+            let held = hold_of(restic, copy)?
+                .map(|hold| (layout.hold(&manifest.collection, manifest.backup_id), hold));
             lay_out(&layout, manifest, copy, &mut files).map_err(local)?;
+            if let Some((path, hold)) = held {
+                atomic::write(&path, atomic::JSON_MODE, &hold).map_err(local)?;
+            }
         }
         Ok(Self {
             directory,

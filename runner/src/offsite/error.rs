@@ -118,9 +118,9 @@ pub enum OffsiteError {
         /// Why it failed.
         source: io::Error,
     },
-    /// More copies have expired than are deleted without confirmation.
+    /// Nothing is deleted without confirmation, or because data is damaged.
     #[error("{0}")]
-    TooMany(String),
+    Kept(String),
 }
 
 impl OffsiteError {
@@ -142,7 +142,7 @@ impl OffsiteError {
             Self::Archive(error) => error.kind(),
             Self::NotAsManifest { .. } => FailureKind::ArchiveCorrupt,
             Self::Manifest(_) => FailureKind::ManifestInvalid,
-            Self::TooMany(_) => FailureKind::PruneRefused,
+            Self::Kept(_) => FailureKind::PruneRefused,
         }
     }
 

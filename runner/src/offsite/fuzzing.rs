@@ -37,7 +37,7 @@ fn snapshots(found: Vec<Snapshot>) {
     for (key, copy) in &listing.copies {
         assert_eq!(copy.key, *key);
         assert!(!copy.archives.is_empty(), "a copy without an archive");
-        for file in copy.archives.iter().chain([&copy.manifest]) {
+        for file in copy.archives.iter().chain([&copy.manifest]).chain(&copy.hold) {
             assert!(all.contains(&file.snapshot));
             assert!(!listing.leftovers.iter().any(|(of, id)| of == key && *id == file.snapshot));
         }

@@ -12,6 +12,7 @@ use super::restic::Restic;
 use super::tags::{Key, OURS, archives};
 
 const MANIFEST: &str = ".manifest.json";
+const HOLD: &str = ".hold.json";
 
 /// One copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub struct Copy {
     pub manifest: File,
     /// Those of the archives, in the manifest's order.
     pub archives: Vec<File>,
+    /// The hold file of the backup, if it was on hold at the last copying.
+    pub hold: Option<File>,
 }
 
 /// A file in a separate snapshot.
@@ -79,7 +82,7 @@ impl Listing {
             let mut used = BTreeSet::new();
             if let Some(copy) = &copy {
                 used.insert(copy.manifest.snapshot.clone());
-                used.extend(copy.archives.iter().map(|file| file.snapshot.clone()));
+                used.extend(copy.archives.iter().chain(&copy.hold).map(|file| file.snapshot.clone()));
             }
             let left = snapshots.into_iter().filter(|snapshot| !used.contains(&snapshot.id));
             listing.leftovers.extend(left.map(|snapshot| (key.clone(), snapshot.id)));
@@ -115,7 +118,8 @@ fn copy(key: &Key, snapshot: &Snapshot, all: &[Snapshot]) -> Option<Copy> {
     };
     let archives: Option<Vec<File>> = named.into_iter().map(find).collect();
     let archives = archives.filter(|archives| !archives.is_empty())?;
-    Some(Copy { key: key.clone(), copied_at: snapshot.time, manifest, archives })
+    let hold = all.iter().filter_map(file).find(|file| file.path.ends_with(HOLD));
+    Some(Copy { key: key.clone(), copied_at: snapshot.time, manifest, archives, hold })
 }
 
 fn file(snapshot: &Snapshot) -> Option<File> {
@@ -176,6 +180,17 @@ mod tests {
             Listing::of(vec![archive("dddd", 0), archive("aaaa", 1), manifest("cccc", 3, &["aaaa"])]);
         assert_eq!(listing.copies[&key()].archives[0].snapshot, "aaaa".repeat(16));
         assert_eq!(listing.leftovers, [(key(), "dddd".repeat(16))]);
+    }
+
+    #[test]
+    fn a_hold_belongs_to_its_copy_and_is_left_over_without_one() {
+        let hold = |id, minute| snapshot(id, minute, "/docs-2025-07-15-14-30-00.hold.json", key().tags());
+        let all = vec![archive("aaaa", 1), manifest("cccc", 3, &["aaaa"]), hold("eeee", 4), hold("ffff", 5)];
+        let listing = Listing::of(all);
+        let found = listing.copies[&key()].hold.clone();
+        assert_eq!(found.map(|file| file.snapshot), Some("ffff".repeat(16)), "the newest one");
+        assert_eq!(listing.leftovers, [(key(), "eeee".repeat(16))]);
+        assert_eq!(Listing::of(vec![hold("eeee", 4)]).leftovers.len(), 1);
     }
 
     #[test]

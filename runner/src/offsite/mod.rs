@@ -11,6 +11,7 @@ mod elsewhere;
 mod error;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
+mod holds;
 mod listing;
 mod locks;
 mod records;

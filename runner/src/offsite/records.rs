@@ -11,7 +11,7 @@ use qdrant_backup_shared::catalog::{Backup, Catalog};
 use qdrant_backup_shared::{CollectionName, Layout, Manifest, OffsiteRecord, json_file};
 
 use super::error::OffsiteError;
-use super::listing::{Copy, Listing};
+use super::listing::{Copy, File, Listing};
 use super::restic::Restic;
 use super::tags::Key;
 
@@ -23,6 +23,8 @@ const MANIFEST_MAX_BYTES: u64 = 64 << 20;
 pub(super) struct Reconciled {
     /// Number of backups that were added because only a copy was left.
     pub(super) adopted: usize,
+    /// Number of backups that are on hold because the place has their hold.
+    pub(super) held: usize,
     /// Warnings, one line each.
     pub(super) warnings: Vec<String>,
 }
@@ -53,9 +55,16 @@ pub(super) fn reconcile(
     let mut result = Reconciled::default();
     for copy in listing.of_repository(repository_id) {
         match known.get(&copy.key) {
-            Some(backup) => update(layout, place, restic_repository, backup, copy)?,
+            Some(backup) => {
+                if update(restic, layout, restic_repository, backup, copy)? {
+                    result.held += 1;
+                }
+            }
             None => match adopt(restic, layout, restic_repository, copy) {
-                Ok(()) => result.adopted += 1,
+                Ok(()) => {
+                    result.adopted += 1;
+                    result.held += usize::from(copy.hold.is_some());
+                }
                 Err(error) if error.is_of_one() => {
                     let key = &copy.key;
                     let what = format!("the copy of {} {}", key.component, key.backup_id);
@@ -73,43 +82,84 @@ pub(super) fn reconcile(
     Ok(result)
 }
 
-/// Writes the record of a copy, unless it is up to date.
+/// Writes the record of a copy, unless it is up to date. Whether the hold in the place was placed here again: only a hold that
+/// the record knows can have been released here.
 fn update(
+    restic: &Restic,
     layout: &Layout,
-    place: &str,
     restic_repository: &str,
     backup: &Backup,
     copy: &Copy,
-) -> Result<(), OffsiteError> {
+) -> Result<bool, OffsiteError> {
+    let place = restic.settings().name();
     let path = layout.offsite(&backup.collection, backup.backup_id, place);
     let before = json_file::read::<OffsiteRecord>(&path).ok();
     let is_of = |record: &OffsiteRecord| {
-        record.repository == restic_repository
+        backup.copy_in(place).is_some()
+            && record.repository == restic_repository
             && copy.manifest.snapshot.starts_with(&record.manifest_snapshot)
     };
-    if before.as_ref().is_some_and(is_of) && backup.copy_in(place).is_some() {
-        return Ok(());
+    let is_new = !before.as_ref().is_some_and(|record| is_of(record) && record.held);
+    let places_hold = is_new && copy.hold.is_some() && backup.remarks().hold.is_none();
+    if places_hold {
+        place_hold(restic, layout, &backup.collection, copy)?;
     }
-    let mut record = record_of(copy, place, restic_repository);
-    record.only_copy = before.is_some_and(|record| record.only_copy);
-    write(&path, &record)
+    if before.as_ref().is_some_and(|record| is_of(record) && record.held == copy.hold.is_some()) {
+        return Ok(false);
+    }
+    let record = match before {
+        Some(record) if is_of(&record) => OffsiteRecord { held: copy.hold.is_some(), ..record },
+        other => OffsiteRecord {
+            only_copy: other.is_some_and(|record| record.only_copy),
+            ..record_of(copy, place, restic_repository)
+        },
+    };
+    write(&path, &record)?;
+    Ok(places_hold)
+}
+
+/// Places the hold of a copy here.
+fn place_hold(
+    restic: &Restic,
+    layout: &Layout,
+    collection: &CollectionName,
+    copy: &Copy,
+) -> Result<(), OffsiteError> {
+    let Some(hold) = hold_of(restic, copy)? else { return Ok(()) };
+    let path = layout.hold(collection, copy.key.backup_id);
+    atomic::write(&path, atomic::JSON_MODE, &hold).map_err(local(&path))
+}
+
+/// The hold file of a copy. Its content is not judged: one that cannot be read is a hold, too.
+///
+/// # Errors
+/// When restic cannot read it.
+pub(super) fn hold_of(restic: &Restic, copy: &Copy) -> Result<Option<Vec<u8>>, OffsiteError> {
+    let Some(hold) = &copy.hold else { return Ok(None) };
+    read_file(restic, hold).map(Some)
+}
+
+/// A small file of a place.
+fn read_file(restic: &Restic, file: &File) -> Result<Vec<u8>, OffsiteError> {
+    let mut bytes = Vec::new();
+    let dump = restic.dump(&file.snapshot, &file.path)?;
+    dump.take(MANIFEST_MAX_BYTES + 1).read_to_end(&mut bytes).map_err(of_restic)?;
+    Ok(bytes)
 }
 
 fn record_of(copy: &Copy, place: &str, restic_repository: &str) -> OffsiteRecord {
-    OffsiteRecord::new(
-        copy.key.backup_id,
-        place,
-        restic_repository,
-        copy.copied_at,
-        copy.manifest.snapshot.clone(),
-        copy.archives.iter().map(|file| file.snapshot.clone()).collect(),
-    )
+    let archives = copy.archives.iter().map(|file| file.snapshot.clone()).collect();
+    let manifest = copy.manifest.snapshot.clone();
+    let (id, at) = (copy.key.backup_id, copy.copied_at);
+    let record = OffsiteRecord::new(id, place, restic_repository, at, manifest, archives);
+    OffsiteRecord { held: copy.hold.is_some(), ..record }
 }
 
 /// Adds an offsite-only backup for a copy.
 ///
 /// # Crash safety
-/// The record is written first, so that a manifest without archives always has a record of their location.
+/// The record is written first, so that a manifest without archives always has a record of their location. Then the hold, and the
+/// manifest last.
 fn adopt(restic: &Restic, layout: &Layout, restic_repository: &str, copy: &Copy) -> Result<(), OffsiteError> {
     let (manifest, bytes) = manifest_of(restic, copy)?;
     let place = restic.settings().name();
@@ -120,6 +170,7 @@ fn adopt(restic: &Restic, layout: &Layout, restic_repository: &str, copy: &Copy)
     let mut record = record_of(copy, place, restic_repository);
     record.only_copy = true;
     write(&layout.offsite(&manifest.collection, manifest.backup_id, place), &record)?;
+    place_hold(restic, layout, &manifest.collection, copy)?;
     let path = layout.manifest(&manifest.collection, manifest.backup_id);
     atomic::write(&path, atomic::JSON_MODE, &bytes).map_err(local(&path))
 }
@@ -129,9 +180,7 @@ fn adopt(restic: &Restic, layout: &Layout, restic_repository: &str, copy: &Copy)
 /// # Errors
 /// When it cannot be read, or belongs to another backup.
 pub(super) fn manifest_of(restic: &Restic, copy: &Copy) -> Result<(Manifest, Vec<u8>), OffsiteError> {
-    let mut bytes = Vec::new();
-    let dump = restic.dump(&copy.manifest.snapshot, &copy.manifest.path)?;
-    dump.take(MANIFEST_MAX_BYTES + 1).read_to_end(&mut bytes).map_err(of_restic)?;
+    let bytes = read_file(restic, &copy.manifest)?;
     let path = Path::new(copy.manifest.path.trim_start_matches('/'));
     let manifest: Manifest =
         json_file::parse(path, &bytes).map_err(|error| OffsiteError::Manifest(error.to_string()))?;

@@ -12,7 +12,7 @@ use super::locks::alone;
 use super::records::remove_record;
 use super::restic::Restic;
 use super::tags::Key;
-use crate::prune::{Deletion, Plan, PruneContext, plan};
+use crate::prune::{Deletion, Plan, PruneContext, Withheld, plan};
 
 /// Maximum number of snapshots per command.
 const AT_A_TIME: usize = 200;
@@ -73,7 +73,11 @@ pub(super) fn forget_expired(
         let planned = Planned::of(context, collection, &copies, status, now).plan;
         match &planned.withheld {
             Some(withheld) if withheld.is_failure() => {
-                too_many.push(format!("\"{collection}\": {withheld}"));
+                too_many.push(if let Withheld::TooMany { expired, good } = withheld {
+                    format!("{expired} of {good} copies of \"{collection}\" have expired")
+                } else {
+                    format!("\"{collection}\": {withheld}")
+                });
                 continue;
             }
             Some(_) => continue,
@@ -109,9 +113,9 @@ pub(super) fn forget_expired(
     if too_many.is_empty() {
         return Ok(());
     }
-    Err(OffsiteError::TooMany(format!(
-        "copies in {place} are kept: {}; `qdrant-backup offsite prune {place} --yes` deletes them",
-        too_many.join("; ")
+    Err(OffsiteError::Kept(format!(
+        "copies in {place} are kept: {}; at most half of a collection's copies are deleted at once: `qdrant-backup offsite prune {place} --yes` deletes them",
+        too_many.join(", ")
     )))
 }
 
@@ -133,8 +137,10 @@ fn forget<'c>(
     now: DateTime<Utc>,
 ) -> Result<(), OffsiteError> {
     let manifests: Vec<&str> = copies.clone().map(|copy| copy.manifest.snapshot.as_str()).collect();
-    let archives: Vec<&str> =
-        copies.flat_map(|copy| &copy.archives).map(|file| file.snapshot.as_str()).collect();
+    let archives: Vec<&str> = copies
+        .flat_map(|copy| copy.archives.iter().chain(&copy.hold))
+        .map(|file| file.snapshot.as_str())
+        .collect();
     for snapshots in [manifests, archives] {
         forget_snapshots(restic, &snapshots, now)?;
     }

@@ -19,9 +19,10 @@ use tokio_util::sync::CancellationToken;
 use super::check::{check, shares};
 use super::copy::copy;
 use super::error::OffsiteError;
+use super::holds::carry_hold;
 use super::listing::Listing;
 use super::locks::alone;
-use super::records::{note_checked, reconcile, write};
+use super::records::{by_key, note_checked, reconcile, write};
 use super::restic::Restic;
 use super::retention::{Planned, forget_expired, forget_snapshots};
 use super::tags::Key;
@@ -87,6 +88,9 @@ pub struct OffsiteContext {
     pub interrupt: CancellationToken,
 }
 
+/// What to do about damage.
+const ADVICE_DAMAGED: &str = "read docs/runbook.md#qdrantbackupoffsitecheckfailed before you delete anything";
+
 /// How often to advance the heartbeat while restic works.
 const BEAT: Duration = Duration::from_millis(100);
 
@@ -143,9 +147,6 @@ fn at_place(session: &mut Session, context: &OffsiteContext, place: &Offsite) ->
         None if report.not_copied.is_empty() => Outcome::Success,
         None => Outcome::Partial,
     };
-    if let Some(failure) = &report.failure {
-        tracing::error!("Place {name}: {}", failure.message);
-    }
     let mut failures: BTreeMap<FailureKind, u64> = BTreeMap::new();
     for failure in report.all_failures() {
         *failures.entry(failure.kind.clone()).or_insert(0) += 1;
@@ -156,10 +157,13 @@ fn at_place(session: &mut Session, context: &OffsiteContext, place: &Offsite) ->
     let ended_at = session.now();
     // Only counts if copying was tried.
     let copies = context.work.copy;
+    let has_pruned = context.work.forget && report.failure.is_none();
     amend(session, &name, |status| {
         status.append_only = append_only;
         if copies {
             status.enter(begun_at, ended_at, seconds, outcome, failures, first);
+        } else if has_pruned {
+            status.settle_refused_prune();
         }
     });
     report
@@ -209,6 +213,12 @@ impl AtPlace<'_> {
         if matches!(copied, Err(OffsiteError::Interrupted)) {
             return copied;
         }
+        let carried = match copied {
+            Ok(()) if work.copy => self.carry_holds(&listing),
+            _ => Ok(false),
+        };
+        let holds_changed = matches!(carried, Ok(true));
+        let copied = copied.and(carried.map(drop));
         let all_known = if work.copy { self.all_known() } else { Ok(()) };
         // A failure of one does not affect the others, unless the place is unreachable.
         let checked = match &copied {
@@ -217,7 +227,7 @@ impl AtPlace<'_> {
         };
         let pruned = match (&copied, &checked) {
             (Ok(()), Ok(())) => {
-                if !self.report.copied.is_empty() {
+                if !self.report.copied.is_empty() || holds_changed {
                     listing = Listing::read(restic)?;
                     self.look_again();
                 }
@@ -248,6 +258,9 @@ impl AtPlace<'_> {
         let name = self.place.restic.settings().name();
         if found.adopted > 0 {
             tracing::info!("{} backups that exist only in {name} are listed again", found.adopted);
+        }
+        if found.held > 0 {
+            tracing::info!("{} backups are on hold again, as {name} has it", found.held);
         }
         for warning in found.warnings {
             self.session.warn(format!("place {name}: {warning}"));
@@ -325,6 +338,21 @@ impl AtPlace<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Makes the holds in the place the same as here. Whether something changed there.
+    fn carry_holds(&mut self, listing: &Listing) -> Result<bool, OffsiteError> {
+        self.look_again();
+        let restic = &self.place.restic;
+        let (layout, now) = (self.session.layout(), self.session.now());
+        let mut changed = false;
+        for (key, backup) in by_key(self.session.catalog(), &self.session.repository().repository_id) {
+            if backup.copy_in(restic.settings().name()).is_some() {
+                let there = listing.copies.get(&key).and_then(|copy| copy.hold.as_ref());
+                changed |= carry_hold(restic, layout, &key, backup, there, now)?;
+            }
+        }
+        Ok(changed)
     }
 
     fn copy_one(&mut self, repository: &str, backup: &Backup) -> Result<(), OffsiteError> {
@@ -422,7 +450,11 @@ impl AtPlace<'_> {
         let name = settings.name();
         let status = self.session.status().offsite.get(name).cloned().unwrap_or_default();
         if status.is_damaged() {
-            self.session.warn(format!("nothing is deleted in {name}, because data there is damaged"));
+            let kept = format!("nothing is deleted in {name}, because data there is damaged");
+            if work.prune {
+                return Err(OffsiteError::Kept(format!("{kept}; {ADVICE_DAMAGED}")));
+            }
+            self.session.warn(kept);
             return Ok(());
         }
         let now = self.session.now();
@@ -441,7 +473,7 @@ impl AtPlace<'_> {
             ),
             None => Ok(()),
         };
-        if !matches!(expired, Ok(()) | Err(OffsiteError::TooMany(_))) {
+        if !matches!(expired, Ok(()) | Err(OffsiteError::Kept(_))) {
             return expired;
         }
         let leftovers: Vec<&str> = listing

@@ -199,9 +199,12 @@ impl Comparison {
     /// For a person.
     pub fn text(&self) -> String {
         let at = self.backup_at.format("%Y-%m-%d %H:%M:%S UTC");
-        let (other, here, there) = match &self.other {
-            Other::Live(_) => ("the live collection".to_owned(), "live", "since the backup"),
-            Other::Backup(id) => (format!("backup {id}"), "there", "since"),
+        let (other, here, there, changed) = match &self.other {
+            Other::Live(_) => {
+                let other = "the live collection".to_owned();
+                (other, "live", "since the backup", "live differs from the backup")
+            }
+            Other::Backup(id) => (format!("backup {id}"), "there", "since", "in both, but not the same"),
         };
         let tally = &self.tally;
         let mut lines = vec![format!("{}: backup {} ({at}) and {other}", self.collection, self.backup_id)];
@@ -214,11 +217,7 @@ impl Comparison {
             tally.missing.count,
             format!("  only in the backup: deleted {there}{}", tally.missing.shown()),
         );
-        line(
-            "changed",
-            tally.changed.count,
-            format!("  {here} differs from the backup{}", tally.changed.shown()),
-        );
+        line("changed", tally.changed.count, format!("  {changed}{}", tally.changed.shown()));
         line("new", tally.new.count, format!("  only {here}: written {there}{}", tally.new.shown()));
         if tally.changed.count > 0 {
             lines.push(format!("  changed is    {}", tally.changes()));

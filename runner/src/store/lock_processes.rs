@@ -35,9 +35,17 @@ impl fmt::Display for LockProcess {
     }
 }
 
+/// The list of all locks.
+const LOCKS: &str = "/proc/locks";
+
+/// Whether the locks of this machine can be seen at all.
+pub fn are_visible() -> bool {
+    Path::new(LOCKS).exists()
+}
+
 /// The processes that have locked the file at `path`, as far as they are visible.
 pub fn of(path: &Path) -> Vec<LockProcess> {
-    let (Ok(metadata), Ok(locks)) = (fs::metadata(path), fs::read_to_string("/proc/locks")) else {
+    let (Ok(metadata), Ok(locks)) = (fs::metadata(path), fs::read_to_string(LOCKS)) else {
         return Vec::new();
     };
     let device = metadata.dev();
@@ -81,7 +89,7 @@ fn held(line: &str) -> Option<(u32, (u32, u32, u64))> {
 mod tests {
     use super::*;
 
-    const LOCKS: &str = "\
+    const EXAMPLE: &str = "\
 1: POSIX  ADVISORY  READ 12 08:01:7 128 128
 2: FLOCK  ADVISORY  WRITE 4711 fd:1a:131078 0 EOF
 2: -> FLOCK  ADVISORY  WRITE 99 fd:1a:131078 0 EOF
@@ -92,10 +100,10 @@ mod tests {
 
     #[test]
     fn the_holder_of_exactly_this_file_is_found_and_no_waiting_one() {
-        assert_eq!(pids(LOCKS, (0xfd, 0x1a, 131_078)), [4711]);
-        assert_eq!(pids(LOCKS, (8, 1, 131_078)), [5]);
-        assert_eq!(pids(LOCKS, (0, 44, 131_078)), [5, 4711], "whose device is said differently");
-        assert_eq!(pids(LOCKS, (8, 1, 9)), [] as [u32; 0]);
+        assert_eq!(pids(EXAMPLE, (0xfd, 0x1a, 131_078)), [4711]);
+        assert_eq!(pids(EXAMPLE, (8, 1, 131_078)), [5]);
+        assert_eq!(pids(EXAMPLE, (0, 44, 131_078)), [5, 4711], "whose device is said differently");
+        assert_eq!(pids(EXAMPLE, (8, 1, 9)), [] as [u32; 0]);
         assert_eq!(pids("", (8, 1, 9)), [] as [u32; 0]);
     }
 

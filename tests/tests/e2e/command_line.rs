@@ -41,6 +41,22 @@ fn wrong_usage_is_exit_2_with_the_right_usage() {
 }
 
 #[test]
+fn the_help_of_each_command_says_what_is_done_on_the_other_server() {
+    for (command, says) in [
+        ("compare", "the live collection is still that of the server that is backed up"),
+        ("drill", "Restore to the Qdrant at this URL instead"),
+        ("export", "use the Qdrant at this URL for the temporary restore"),
+        ("import", "create the collection on the Qdrant at this URL"),
+        ("restore", "the points are still written to the server that is backed up"),
+    ] {
+        let program = e2e::programs::program("qdrant-backup");
+        let help = Ran::of(Command::new(program).args([command, "--help"])).success().stdout;
+        let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(help.contains(says), "{command}: {help}");
+    }
+}
+
+#[test]
 fn every_mistake_in_the_configuration_is_shown_at_once_with_its_line() {
     let Scene { server, place } = Scene::on(server_of(1));
     place.configure("qdrant:\n  retriez: 3\nbackup:\n  compression: rar\n  lock_wait: 5\nbananas: 1\n");

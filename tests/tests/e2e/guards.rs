@@ -76,6 +76,8 @@ fn another_server_is_backed_up_and_called_another_until_it_is_accepted() {
 
     scene.place.run(&["accept-source"]).success().says(&["as the source of this repository"]);
     assert!(!scene.place.status().source_changed);
+    let shown = scene.place.run(&["status"]).success().stdout;
+    assert!(!shown.contains("warning"), "{shown}");
     scene.backup().success().never_says("WARN");
     assert_eq!(scene.place.prove(), 4);
     assert!(!scene.place.status().source_changed);

@@ -188,8 +188,9 @@ fn readers_need_no_lock() {
     let list = place.run(&["list"]).success();
     assert!(list.stdout.contains("vectors"), "{}", list.stdout);
     let status = place.run(&["status"]).success();
-    assert!(status.stdout.contains("Running or dead: `backup`"), "{}", status.stdout);
-    assert!(status.stdout.contains("stage create of vectors"), "{}", status.stdout);
+    let running = format!("(process {}); stage create of vectors", first.pid());
+    assert!(status.stdout.contains("`backup` is running since 20"), "{}", status.stdout);
+    assert!(status.stdout.contains(&running), "{}", status.stdout);
     place.run(&["config", "show"]).success();
     place.run(&["config", "check"]).success();
 

@@ -157,7 +157,8 @@ fn a_place_that_fails_stops_no_other_and_each_failure_has_its_own_words_and_code
         .run(&["offsite", "copy"])
         .code(3)
         .says(&["Place nas: 4 backups copied"])
-        .says(&["ERROR", "Place none", "there is no restic repository at", "offsite init none"])
+        .says(&["ERROR", "Place none failed, in ", "there is no restic repository at", "offsite init none"])
+        .never_says("nothing to do")
         .never_says("s3cret");
     assert_eq!(copies_of(&nas), 4);
     let kind = |name: &str| place.status().offsite[name].failure.clone().unwrap().kind;
@@ -207,7 +208,7 @@ fn an_archive_that_is_damaged_here_is_not_copied_and_the_others_are() {
         .run(&["offsite", "copy"])
         .code(4)
         .says(&["ERROR", "Copying mixtral_embeddings", "corrupt"])
-        .says(&["Place nas partial: 3 backups copied"]);
+        .says(&["Place nas partial, 3 backups copied"]);
     assert_eq!((copies(place), copies_of(&nas)), (3, 3));
     assert!(record(place, "mixtral_embeddings", "nas").is_none());
     let status = place.status();
@@ -224,7 +225,7 @@ fn a_manifest_that_cannot_be_read_is_a_failure_of_the_place_and_the_others_are_c
 
     let said = place.run(&["offsite", "copy"]).code(3);
 
-    said.says(&["ERROR: Place nas: ", &manifest.display().to_string()]);
+    said.says(&["ERROR: Place nas partial, ", &manifest.display().to_string()]);
     assert_eq!(copies(&place), names.len() - 1);
     assert_eq!(place.status().operations[&Operation::Offsite].last_outcome, Some(Outcome::Partial));
 }
@@ -250,7 +251,81 @@ fn damage_in_the_repository_is_found_by_the_check_and_refused_by_the_restore() {
     ran.says(&["the repository is damaged"]);
     place
         .run(&["offsite", "prune", "nas"])
-        .says(&["nothing is deleted in nas, because data there is damaged"]);
+        .code(1)
+        .says(&["Place nas failed", "nothing is deleted in nas, because data there is damaged"]);
+}
+
+#[test]
+fn a_hold_goes_with_its_copy_and_is_placed_again_when_the_directory_was_lost() {
+    let scene = Scene::new();
+    let place = &scene.place;
+    let nas = Nas::directory(place, "nas").with("retention: {keep_last: 1}");
+    configure(place, &[&nas], "");
+    place.run(&["offsite", "init", "nas"]).success();
+    scene.backup().success();
+    place.run(&["offsite", "copy", "nas"]).success();
+    let held = place.newest("docs");
+    let id = held.backup_id.to_string();
+    let hold = place.layout().hold(&held.collection, held.backup_id);
+    place.run(&["hold", &id, "-c", "docs", "--reason", "the audit"]).success();
+    let placed = fs::read(&hold).unwrap();
+    scene.backup().success();
+    place.run(&["offsite", "copy", "nas"]).success();
+    assert_eq!(copies(place), 2);
+
+    fs::remove_dir_all(place.path()).unwrap();
+    let lost = "is the disk mounted? If it is lost: `qdrant-backup offsite recover nas` makes it again";
+    place.run(&["list"]).code(78).says(&[lost]).never_says("qdrant-backup init");
+    let listed = place.run(&["list", "--from", "nas"]).success().stdout;
+    assert!(listed.contains("copy, HELD") && listed.contains("STATE"), "{listed}");
+    assert!(!listed.contains("STORED") && !listed.contains("never"), "{listed}");
+    place
+        .run(&["offsite", "recover", "nas"])
+        .success()
+        .says(&["Reading the manifests of 2 copies in nas"])
+        .says(&["1 backups are on hold again"])
+        .never_says("nothing to do");
+    assert_eq!(fs::read(&hold).unwrap(), placed, "with its reason");
+    place.run(&["offsite", "prune", "nas", "--yes"]).success();
+    assert_eq!(copies(place), 2, "the hold counts there");
+
+    // Even without the file: only a hold that was known here can have been released here.
+    fs::remove_dir_all(place.path()).unwrap();
+    place.run(&["offsite", "recover", "nas"]).success();
+    place.run(&["unhold", &id, "-c", "docs"]).success();
+    place.run(&["offsite", "copy", "nas"]).success();
+    assert!(!hold.exists(), "what was released stays released");
+    place.run(&["offsite", "prune", "nas", "--yes"]).success().says(&["1 copies deleted"]);
+    assert_eq!(copies(place), 1);
+    let left = json(&nas.restic(&["snapshots", "--json"]).success());
+    assert_eq!(left.as_array().unwrap().len(), 2, "an archive and its manifest: {left}");
+}
+
+#[test]
+fn a_prune_that_a_place_refuses_is_told_once_with_its_own_command_which_settles_it() {
+    let scene = Scene::new();
+    let place = &scene.place;
+    let nas = Nas::directory(place, "nas");
+    configure(place, &[&nas], "");
+    place.run(&["offsite", "init", "nas"]).success();
+    for _ in 0..4 {
+        scene.backup().success();
+    }
+    place.run(&["offsite", "copy", "nas"]).success();
+    let nas = nas.with("retention: {keep_last: 1}");
+    configure(place, &[&nas], "");
+
+    let ran = place.run(&["run"]).code(3).never_says("prune --dry-run");
+    let ran = ran.says(&["ERROR: Place nas", "4 of 5 copies of \"docs\" have expired"]);
+    assert_eq!(ran.stderr.matches("have expired").count(), 1, "{}", ran.stderr);
+    ran.says(&["`qdrant-backup offsite prune nas --yes` deletes them"]);
+    let shown = place.run(&["status"]).success().stdout;
+    assert!(shown.contains("Last run: partial") && shown.contains("prune_refused"), "{shown}");
+
+    place.run(&["offsite", "prune", "nas", "--yes"]).success().says(&["4 copies deleted"]);
+    let shown = place.run(&["status"]).success().stdout;
+    assert!(shown.contains("Copies in nas: everything copied"), "{shown}");
+    assert!(!shown.contains("prune_refused") && shown.contains("Last run: success"), "{shown}");
 }
 
 #[test]

@@ -185,6 +185,7 @@ fn changed_points_are_overwritten_only_where_they_are_named() {
         ran.stdout
     );
     assert!(ran.stdout.contains("NOT FOUND             1  in the backup (1003)"), "{}", ran.stdout);
+    ran.says(&["2 others were left alone"]);
     assert_eq!(spoiled.points(), spoiled.with([45]));
     let ran = spoiled.restore(&["--changed", "--ids", "100", "203", "46"]).success();
     assert!(ran.stderr.contains("2 points of"), "{}", ran.stderr);
@@ -229,6 +230,8 @@ fn two_backups_are_compared_with_each_other() {
     spoiled.scene.backup().success();
     let ids = spoiled.place().ids(&spoiled.name);
     let ran = spoiled.compare(&["--backup", &ids[0], "--with", &ids[1]]).code(3);
+    let ran = ran.says(&["they differ"]).never_says("during the comparison");
+    assert!(ran.stdout.contains("changed              15  in both, but not the same"), "{}", ran.stdout);
     assert!(ran.stdout.contains(&format!("backup {}", ids[1])), "{}", ran.stdout);
     assert!(
         ran.stdout.contains("missing              20") && ran.stdout.contains("new                   8"),

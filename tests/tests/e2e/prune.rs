@@ -432,7 +432,8 @@ fn a_collection_that_is_gone_can_be_retired_and_then_deleted() {
     assert!(!place.status().collections.contains_key(&name("old")));
     place.run(&["backup"]).success().never_says("\"old\"");
     assert!(!place.status().collections.contains_key(&name("old")), "it stays retired");
-    place.run(&["status"]).success();
+    let status = place.run(&["status"]).success().stdout;
+    assert!(status.contains("retired") && !status.contains("gone from the server"), "{status}");
     place.configure(ONE);
     place.run(&["prune", "--yes"]).success();
     assert_eq!(place.ids("old").len(), 3, "retention does not touch retired collections");

@@ -109,7 +109,7 @@ fn a_dry_run_reads_everything_and_changes_nothing() {
     let status = place.status();
     let ran = place.run(&["restore", "--dry-run"]).success();
     assert!(
-        ran.last_line().contains("4 of 4 collections can be restored; nothing was changed"),
+        ran.last_line().contains("4 of 4 collections can be restored; nothing on the server was changed"),
         "{}",
         ran.stderr
     );

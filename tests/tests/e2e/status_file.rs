@@ -99,6 +99,21 @@ fn a_status_that_belongs_to_somebody_else_does_not_stop_the_backups() {
 }
 
 #[test]
+fn the_warnings_of_another_command_are_not_those_of_the_last_run() {
+    let Scene { server: _server, place } = Scene::on(server_of(64 << 10));
+    place.run(&["backup"]).success();
+    let torn = place.path().join("collections/vectors/vectors-2020-01-01-00-00-00.manifest.json");
+    put(&torn, "{");
+    place.configure("retention: {keep_last: 9}\n");
+    place.run(&["prune"]).says(&["WARN", "2020-01-01"]);
+
+    let shown = place.run(&["status"]).stdout;
+    let at = |text: &str| shown.find(text).unwrap_or_else(|| panic!("{text}: {shown}"));
+    assert!(at("Last run: success") < at("Last command: `prune`"), "{shown}");
+    assert!(at("Last command: `prune`") < at("  warning: "), "{shown}");
+}
+
+#[test]
 fn a_run_that_died_is_told_of_by_the_next_one() {
     let Scene { server: _server, place } = Scene::on(server_of(64 << 10));
     place.run(&["backup"]).success();
@@ -112,7 +127,9 @@ fn a_run_that_died_is_told_of_by_the_next_one() {
     // The recorded process exists, but only the lock counts, and nobody holds it.
     let status = place.run(&["status"]).success();
     assert!(
-        status.stdout.contains("Running or dead: `backup` since 2025-07-15 14:30:00 UTC"),
+        status.stdout.contains(
+            "`backup` DIED: it started at 2025-07-15 14:30:00 UTC, and no process holds the lock; stage download"
+        ),
         "{}",
         status.stdout
     );

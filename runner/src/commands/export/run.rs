@@ -36,7 +36,7 @@ pub async fn export(
     let from = From::look(settings, &args.from, std::slice::from_ref(&collection), signals.token(), clock)?;
     let layout = repository::layout(from.settings());
     let source = from.source();
-    repository::open(&layout)?;
+    repository::open(from.settings())?;
     let _lock = ReadersLock::share(&layout.readers_file()).map_err(Refusal::failed)?;
     let catalog = repository::catalog(&layout)?;
     let backup = choose(&catalog, &collection, args.backup)?.whole(&layout).map_err(Refusal::failed)?;

@@ -190,8 +190,7 @@ impl BroughtBack {
                 came_back.shown()
             ));
         }
-        let left = self.plan.tally.points_seen() + self.plan.unknown.count;
-        let left = left.saturating_sub(written.missing + written.changed);
+        let left = self.plan.tally.points_seen().saturating_sub(written.missing + written.changed);
         words.push_str(&format!("; {left} others were left alone"));
         words
     }

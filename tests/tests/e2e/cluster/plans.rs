@@ -47,7 +47,7 @@ fn a_dry_run_says_how_many_shards_go_where_and_changes_nothing() {
 
     let ran = scene.place.run(&["restore", "--dry-run", "--to", &url]).success();
 
-    let ran = ran.says(&["2 of 2 collections can be restored; nothing was changed"]);
+    let ran = ran.says(&["2 of 2 collections can be restored; nothing on the server was changed"]);
     assert!(
         ran.stdout.contains("6 shards, each uploaded to a node that holds it, on 2 nodes, 2 copies of each"),
         "{}",
