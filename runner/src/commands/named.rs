@@ -60,9 +60,10 @@ pub fn check(command: &Command, settings: &Settings) -> Result<(), Refusal> {
         | Command::Schedule(_)
         | Command::Config(_) => return Ok(()),
     };
-    let names = match command {
-        Command::Restore(RestoreArgs { files: true, .. }) => vec![CollectionName::files()],
-        _ => selection(collections)?.names().to_vec(),
+    let names = if matches!(command, Command::Restore(RestoreArgs { files: true, .. })) {
+        vec![CollectionName::files()]
+    } else {
+        selection(collections)?.names().to_vec()
     };
     if let Some(name) = from {
         // The copies there are not known yet.
@@ -72,7 +73,7 @@ pub fn check(command: &Command, settings: &Settings) -> Result<(), Refusal> {
     if !layout.repository_file().is_file() {
         return Ok(());
     }
-    for name in names.iter().filter(|name| !name.is_files() && !is_known(&layout, name)) {
+    if let Some(name) = names.iter().find(|name| !name.is_files() && !is_known(&layout, name)) {
         let all = Catalog::read(&layout).unwrap_or_default();
         let all = all.collection_names().map(CollectionName::as_str);
         return Err(no_such(name, "among the backups", all));

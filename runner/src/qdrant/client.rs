@@ -205,12 +205,9 @@ impl Client {
     pub async fn version(&self) -> Result<String, Error> {
         let what = "reading the version";
         // With its slash: below a prefix, proxies redirect the path without one.
-        let answer = self.get(what, &[""]).await.map_err(|error| match error {
-            Error::Status { status: 404, what, message, .. } => {
-                let problem = format!("{} answered 404: {message}", self.display_url);
-                Error::Unexpected { what, problem }
-            }
-            other => other,
+        let answer = self.get(what, &[""]).await.map_err(|error| {
+            let Error::Status { status: 404, what, message, .. } = error else { return error };
+            Error::Unexpected { what, problem: format!("{} answered 404: {message}", self.display_url) }
         })?;
         let root: Root = decode(what, &answer.body)?;
         Ok(shortened(&root.version, 40))

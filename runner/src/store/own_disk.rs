@@ -33,10 +33,10 @@ pub fn look(url: &Url, backups: &Path) -> OwnDisk {
     let usual = || USUAL.map(PathBuf::from).into_iter().map(|path| (path.clone(), path));
     match running(Path::new("/proc"), url.port_or_known_default()) {
         Running::None => judge(usual(), backups),
-        Running::One(server) => match judge([data_of(&server)].into_iter(), backups) {
-            OwnDisk::Unknown => judge(usual(), backups),
-            found => found,
-        },
+        Running::One(server) => {
+            let found = judge([data_of(&server)].into_iter(), backups);
+            if found == OwnDisk::Unknown { judge(usual(), backups) } else { found }
+        }
         Running::Several => OwnDisk::Several,
     }
 }
