@@ -53,7 +53,8 @@ impl AtomicFile {
             .suffix(TEMPORARY_SUFFIX)
             // The umask applies to this mode. If the file system cannot change modes later, this is the best possible mode.
             .permissions(Permissions::from_mode(mode))
-            .tempfile_in(directory)?;
+            .tempfile_in(directory)
+            .map_err(without_path)?;
         Ok(Self { temporary, target: target.to_owned(), mode })
     }
 
@@ -190,6 +191,14 @@ pub fn create_directory(directory: &Path) -> io::Result<()> {
             }
         }
         Err(error) => Err(error),
+    }
+}
+
+/// The error without the random name of the temporary file, which the library appends.
+fn without_path(error: io::Error) -> io::Error {
+    match error.to_string().split_once(" at path \"") {
+        Some((problem, _)) => io::Error::new(error.kind(), problem),
+        None => error,
     }
 }
 

@@ -10,6 +10,7 @@ use qdrant_backup_shared::{Failure, FailureKind};
 
 use crate::archive::write::{StreamError, io_kind};
 use crate::qdrant;
+use crate::store::RESERVE_BYTES;
 
 /// The backup of one collection failed. None of its files count as a backup.
 #[derive(Debug, thiserror::Error)]
@@ -111,6 +112,12 @@ pub enum BackupError {
         /// Bytes that are free.
         available: u64,
     },
+    /// There is no room for any snapshot.
+    #[error("a backup needs at least {} to start, but only {} are free; free some space, or shorten the retention and run `qdrant-backup prune`", HumanBytes(RESERVE_BYTES), HumanBytes(*available))]
+    NoRoomToStart {
+        /// Bytes that are free.
+        available: u64,
+    },
     /// The request got no answer, and the snapshot never appeared in the list.
     #[error(
         "Qdrant did not answer the request for a snapshot, and none appeared within {} (qdrant.create_timeout): {cause}",
@@ -171,7 +178,7 @@ impl BackupError {
             Self::ChecksumMismatch { .. } => FailureKind::ChecksumMismatch,
             Self::EmptySnapshot { .. } => FailureKind::EmptySnapshot,
             Self::Contents { .. } => FailureKind::ArchiveCorrupt,
-            Self::NoRoom { .. } => FailureKind::NoSpace,
+            Self::NoRoom { .. } | Self::NoRoomToStart { .. } => FailureKind::NoSpace,
             Self::NeverAppeared { .. } => FailureKind::Timeout,
             Self::SnapshotGone { cause } | Self::NotBeingMade { cause, .. } => cause.kind(),
             Self::Files { .. } => FailureKind::Io,
@@ -199,6 +206,7 @@ impl BackupError {
             | Self::EmptySnapshot { .. }
             | Self::Contents { .. }
             | Self::NoRoom { .. }
+            | Self::NoRoomToStart { .. }
             | Self::Files { .. }
             | Self::Io { .. } => None,
         }

@@ -108,7 +108,10 @@ fn attempt(
 }
 
 /// Every regular file that matches a pattern, sorted. A pattern without any match is an error.
-fn matching(patterns: &[String]) -> Result<Vec<PathBuf>, BackupError> {
+///
+/// # Errors
+/// When a pattern matches nothing, or what it matches cannot be read.
+pub fn matching(patterns: &[String]) -> Result<Vec<PathBuf>, BackupError> {
     let problem = |problem: String| BackupError::Files { problem };
     let mut paths = Vec::new();
     for pattern in patterns {

@@ -25,6 +25,7 @@ mod taken;
 mod work;
 
 pub use error::BackupError;
+pub use files::matching;
 pub use operation::back_up;
 pub use run::{BackupContext, BackupOptions};
 pub use stages::Stages;

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::future::ready;
+use std::io;
 use std::rc::Rc;
 
 use futures_util::stream::{self, StreamExt};
@@ -21,6 +22,7 @@ use super::node::Node;
 use super::run::{BackupContext, Run};
 use super::shared_session::SharedSession;
 use super::{files, guards, server_wait};
+use crate::host::user::mend;
 use crate::qdrant::Error;
 use crate::session::Session;
 use crate::store;
@@ -67,14 +69,19 @@ impl Run<'_> {
         let client = self.context.client.clone();
         store::probe(&self.layout).map_err(|source| {
             let what = "cannot write to the backup directory";
-            BackupError::Io { what, source }.to_failure()
+            let is_denied = source.kind() == io::ErrorKind::PermissionDenied;
+            let mut failure = BackupError::Io { what, source }.to_failure();
+            if let Some(advice) = mend(self.layout.root()).filter(|_| is_denied) {
+                failure.message.push_str(&format!("; {advice}"));
+            }
+            failure
         })?;
         // Without any free space no snapshot is requested, because its ownership could not be recorded.
         let asking = BackupError::io("reading the free disk space");
         let available =
             store::available_bytes(self.layout.root()).map_err(|error| asking(error).to_failure())?;
         if let Some(available) = available.filter(|available| *available < store::RESERVE_BYTES) {
-            return Err(BackupError::NoRoom { needed: store::RESERVE_BYTES, available }.to_failure());
+            return Err(BackupError::NoRoomToStart { available }.to_failure());
         }
         let limits = store::limits(&self.layout).map_err(|source| {
             let what = "checking the file system of the backup directory";

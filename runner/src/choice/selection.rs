@@ -53,6 +53,12 @@ impl Selection {
         included && !self.exclude.matches(collection)
     }
 
+    /// The included names that are not globs.
+    pub fn included_names(&self) -> impl Iterator<Item = &str> {
+        let patterns = self.include.iter().flat_map(Globs::patterns).map(String::as_str);
+        patterns.filter(|pattern| !pattern.contains(['*', '?', '[', '{', '\\']))
+    }
+
     /// Whether a collection is selected.
     pub fn includes(&self, collection: &CollectionName) -> bool {
         if self.is_named() { self.named.contains(collection) } else { self.selects(collection.as_str()) }

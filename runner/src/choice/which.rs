@@ -99,14 +99,12 @@ pub enum ChoiceError {
     #[error("there is no backup {0}; `qdrant-backup list` shows what exists")]
     NoSuchId(BackupId),
     /// None matches.
-    #[error("none of its {total} backups is {wanted}{}", newest.as_ref().map(|newest| format!("; the newest, {newest}")).unwrap_or_default())]
+    #[error("there is no {wanted}{}", hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default())]
     NoneFits {
-        /// Number of backups.
-        total: usize,
-        /// The missing property.
+        /// As in `good backup`.
         wanted: String,
-        /// The newest one and its problem.
-        newest: Option<String>,
+        /// The nearest one, and its problem.
+        hint: Option<String>,
     },
     /// It is incomplete and cannot be used.
     #[error("backup {id} is incomplete: {missing}")]
@@ -159,7 +157,7 @@ pub fn choose(backups: &[Backup], which: Which, accept: Accept) -> Result<Vec<&B
             return choose_one(backups, which, accept).map(|backup| vec![backup]);
         }
     };
-    if fitting.is_empty() { Err(none_fits(backups, "good")) } else { Ok(fitting) }
+    if fitting.is_empty() { Err(none_fits(backups, "good backup")) } else { Ok(fitting) }
 }
 
 /// Selects the newest of the backups that [`choose`] returns.
@@ -169,22 +167,27 @@ pub fn choose(backups: &[Backup], which: Which, accept: Accept) -> Result<Vec<&B
 pub fn choose_one(backups: &[Backup], which: Which, accept: Accept) -> Result<&Backup, ChoiceError> {
     let mut newest_first = backups.iter().rev();
     match which {
-        Which::Latest | Which::All => {
-            newest_first.find(|backup| will_do(backup, accept)).ok_or_else(|| none_fits(backups, "good"))
-        }
+        Which::Latest | Which::All => newest_first
+            .find(|backup| will_do(backup, accept))
+            .ok_or_else(|| none_fits(backups, "good backup")),
         Which::LatestVerified => newest_first
             .find(|backup| backup.is_good() && backup.deepest_pass().is_some())
-            .ok_or_else(|| none_fits(backups, "good and verified")),
+            .ok_or_else(|| none_fits(backups, "good and verified backup")),
         Which::Before(time) => {
             newest_first.find(|backup| backup.is_good() && backup.completed_at <= time).ok_or_else(|| {
-                let time = time.format("%Y-%m-%d %H:%M:%S UTC");
-                none_fits(backups, &format!("good and from before {time}"))
+                let wanted = format!("good backup from before {}", time.format("%Y-%m-%d %H:%M:%S UTC"));
+                let oldest = backups.iter().find(|backup| backup.is_good());
+                let hint = oldest.map(|oldest| format!("the oldest is {}", oldest.backup_id));
+                hint.map_or_else(
+                    || none_fits(backups, &wanted),
+                    |hint| ChoiceError::NoneFits { wanted: wanted.clone(), hint: Some(hint) },
+                )
             })
         }
         Which::LeastRecent => newest_first
             .filter(|backup| backup.is_good())
             .min_by_key(|backup| drill_turn(backup))
-            .ok_or_else(|| none_fits(backups, "good")),
+            .ok_or_else(|| none_fits(backups, "good backup")),
         Which::Id(_) if backups.is_empty() => Err(ChoiceError::None),
         Which::Id(id) => {
             let named = newest_first.find(|backup| backup.backup_id == id);
@@ -224,7 +227,8 @@ fn none_fits(backups: &[Backup], wanted: &str) -> ChoiceError {
     match backups.last() {
         None => ChoiceError::None,
         Some(newest) => {
-            ChoiceError::NoneFits { total: backups.len(), wanted: wanted.to_owned(), newest: defect(newest) }
+            let hint = defect(newest).map(|defect| format!("the newest, {defect}"));
+            ChoiceError::NoneFits { wanted: wanted.to_owned(), hint }
         }
     }
 }
@@ -323,7 +327,7 @@ mod tests {
         assert!(by_id(&incomplete, true).unwrap_err().to_string().contains("archive x is missing"));
         assert_eq!(
             choose(&all[3..], Which::Latest, false).unwrap_err().to_string(),
-            "none of its 1 backups is good; the newest, 2025-07-04-14-30-00, is incomplete: archive x is missing"
+            "there is no good backup; the newest, 2025-07-04-14-30-00, is incomplete: archive x is missing"
         );
         assert_eq!(choose(&[], Which::Latest, false), Err(ChoiceError::None));
     }
@@ -334,7 +338,10 @@ mod tests {
         let before = |time: &str| choose(&all, Which::Before(time.parse().unwrap()), false);
         assert_eq!(before("2025-07-02T14:35:00Z"), Ok(&all[1]));
         assert_eq!(before("2025-07-02T14:32:00Z"), Ok(&all[0]), "it was still being made then");
-        assert!(before("2025-07-01T00:00:00Z").unwrap_err().to_string().contains("from before 2025-07-01"));
+        assert_eq!(
+            before("2025-07-01T00:00:00Z").unwrap_err().to_string(),
+            "there is no good backup from before 2025-07-01 00:00:00 UTC; the oldest is 2025-07-01-14-30-00"
+        );
     }
 
     #[test]

@@ -15,7 +15,7 @@ use qdrant_backup_shared::run_report::OperationReport;
 use qdrant_backup_shared::text::one_line;
 
 use super::scheduled::{Done, scheduled};
-use super::{Refusal, client, exit, listen, print_report, repository, selection};
+use super::{Refusal, client, exit, listen, named, print_report, repository, selection};
 use crate::archive::write::{Compression, Throttle};
 use crate::backup::{BackupContext, BackupOptions, back_up};
 use crate::commands::cli::BackupArgs;
@@ -49,15 +49,21 @@ async fn work(
     notifier: Option<&mut Notifier>,
 ) -> Result<Done, Refusal> {
     let signals = listen()?;
-    let named = selection(&args.collections)?.names().to_vec();
+    let names = selection(&args.collections)?.names().to_vec();
     let client = client(settings, signals.token())?;
+    // Before the session, so that a misspelled name is not a failed backup. Errors of the server are.
+    if !names.is_empty()
+        && let Ok(listed) = client.collections().await
+    {
+        named::on_server(settings, &names, &listed)?;
+    }
     let mut held = repository::enter(Purpose::Run, settings, "backup", clock, &signals).await?;
     if let Some(notifier) = notifier {
         notifier.started();
     }
     let session = &mut held.session;
     let context =
-        BackupContext { client, console: console.clone(), options: options(settings, named, clock) };
+        BackupContext { client, console: console.clone(), options: options(settings, names, clock) };
     back_up(session, &context).await;
     let finished = held.session.finish();
     if args.json {

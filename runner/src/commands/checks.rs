@@ -7,12 +7,14 @@ use chrono::TimeDelta;
 use indicatif::HumanBytes;
 use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::atomic::AtomicFile;
-use qdrant_backup_shared::config_file::keys::{BACKUP_PATH, TLS_CERT_FILE};
+use qdrant_backup_shared::config_file::closest;
+use qdrant_backup_shared::config_file::keys::{BACKUP_PATH, INCLUDE_FILES, TLS_CERT_FILE};
 use qdrant_backup_shared::text::one_line;
 use tokio_util::sync::CancellationToken;
 
 use super::schedule::meaning;
 use super::{Refusal, client, repository};
+use crate::backup::matching;
 use crate::commands::entry::{CRON, cron_runs, is_started_by};
 use crate::host::clock::Clock;
 use crate::host::output;
@@ -24,6 +26,9 @@ use crate::store;
 use crate::store::access;
 use crate::store::file_system::examine;
 use crate::store::own_disk::{OwnDisk, look};
+
+/// Space that a status of many collections needs.
+const STATUS_BYTES: u64 = 1 << 20;
 
 /// Warn if a certificate expires within this time.
 const CERTIFICATE_LEFT: TimeDelta = TimeDelta::days(14);
@@ -83,6 +88,10 @@ pub fn render(checks: &[Check]) -> String {
 /// The backup directory and the state directory.
 pub fn place(settings: &Settings) -> Vec<Check> {
     let layout = repository::layout(settings);
+    // Without a directory, the other checks of it would only repeat this.
+    if let Err(refusal) = repository::check_directory(layout.root()) {
+        return vec![Check::of("backup directory", Err::<String, _>(refusal.message))];
+    }
     let root = layout.root().display();
     let directory = repository::open(settings).map(|_| format!("{root} is a backup repository"));
     let writable = store::probe(&layout)
@@ -95,11 +104,17 @@ pub fn place(settings: &Settings) -> Vec<Check> {
     };
     let status = layout.status_file();
     let state = AtomicFile::create(&status, 0o600)
-        .map(|file| {
+        .and_then(|file| {
             drop(file);
-            format!("{} can be written", status.display())
+            store::available_bytes(layout.state())
         })
-        .map_err(|error| format!("{}: cannot be written: {error}", status.display()));
+        .map_err(|error| format!("{}: cannot be written: {error}", status.display()))
+        .and_then(|free| match free {
+            Some(bytes) if bytes < STATUS_BYTES => {
+                Err(format!("{}: cannot be written: only {} free", status.display(), HumanBytes(bytes)))
+            }
+            Some(_) | None => Ok(format!("{} can be written", status.display())),
+        });
     let mut checks = vec![
         Check::of("backup directory", directory.map_err(|refusal| refusal.message)),
         Check::of("write access", writable),
@@ -179,11 +194,35 @@ pub fn names(settings: &Settings, collections: &[CollectionName]) -> Option<Chec
     (folds_case && !alike.is_empty()).then(|| Check::of("file system", Err(text())))
 }
 
-/// Checks whether the backups are on the same disk as Qdrant's data.
-pub fn own_disk(settings: &Settings) -> Check {
+/// Checks whether every pattern of configuration files matches a file. If one does not, every run fails.
+pub fn include_files(settings: &Settings) -> Option<Check> {
+    let patterns: Vec<String> =
+        settings.get(&INCLUDE_FILES).into_iter().map(|pattern| pattern.value).collect();
+    let found = matching(&patterns).map(|paths| format!("{} match backup.include_files", paths.len()));
+    (!patterns.is_empty()).then(|| Check::of("include files", found))
+}
+
+/// Names in `backup.include` that are not on the server.
+fn not_on_server(settings: &Settings, collections: &[CollectionName]) -> Option<Check> {
+    let missing: Vec<String> = settings
+        .selection
+        .included_names()
+        .filter(|name| !collections.iter().any(|collection| collection.as_str() == *name))
+        .map(|name| {
+            let meant = closest(name, collections.iter().map(CollectionName::as_str));
+            let meant = meant.map(|meant| format!(" (did you mean {meant}?)")).unwrap_or_default();
+            format!("\"{name}\"{meant}")
+        })
+        .collect();
+    let text = format!("backup.include names what is not on the server: {}", missing.join(", "));
+    (!missing.is_empty()).then(|| Check::doubtful("access", text))
+}
+
+/// Checks whether the backups are on the same disk as Qdrant's data. Nothing without a backup directory.
+pub fn own_disk(settings: &Settings) -> Option<Check> {
     let what = "own disk";
     let root = &settings.get(&BACKUP_PATH);
-    match look(settings.qdrant.url.as_url(), root) {
+    let check = match look(settings.qdrant.url.as_url(), root) {
         OwnDisk::OtherMachine => Check::of(what, Ok::<_, String>("Qdrant is on another machine".to_owned())),
         OwnDisk::Apart(data) => Check::of(
             what,
@@ -201,7 +240,15 @@ pub fn own_disk(settings: &Settings) -> Check {
             what,
             "Qdrant is on this machine, but its data directory was not found: make sure that its disk is not the one with the backups",
         ),
-    }
+        OwnDisk::Several => Check::doubtful(
+            what,
+            format!(
+                "several Qdrant servers run on this machine, and which of them is {} is not known: make sure that its disk is not the one with the backups",
+                *settings.qdrant.url
+            ),
+        ),
+    };
+    root.is_dir().then_some(check)
 }
 
 /// The expected schedule of backups.
@@ -282,7 +329,7 @@ pub async fn server(settings: &Settings) -> Server {
     let found = Check::of("Qdrant", Ok::<_, String>(format!("{version} at {}", client.url())));
     let mut nodes = nodes(settings, &client).await;
     nodes.insert(0, found);
-    let found = |access: Check| nodes.into_iter().chain([access]).collect();
+    let found = |access: Check| nodes.into_iter().chain([access]).collect::<Vec<_>>();
     match client.listing().await {
         Ok(Listing { impossible, .. }) if !impossible.is_empty() => {
             let problem = impossible.first().map(ToString::to_string).unwrap_or_default();
@@ -291,8 +338,10 @@ pub async fn server(settings: &Settings) -> Server {
         Ok(Listing { names: collections, .. }) => {
             let count = collections.len();
             let selects = |name: &CollectionName| settings.selection.selects(name.as_str());
-            let selected: Vec<CollectionName> = collections.into_iter().filter(selects).collect();
+            let all = collections;
+            let selected: Vec<CollectionName> = all.iter().filter(|name| selects(name)).cloned().collect();
             let text = format!("may list collections; {} of {count} are selected", selected.len());
+            let missing = not_on_server(settings, &all);
             let access = match (count, selected.len()) {
                 (0, _) => Check::doubtful("access", "may list collections; there are none"),
                 (_, 0) => Check::of(
@@ -303,7 +352,7 @@ pub async fn server(settings: &Settings) -> Server {
                 ),
                 _ => Check::of("access", Ok::<_, String>(text)),
             };
-            Server { checks: found(access), selected }
+            Server { checks: found(access).into_iter().chain(missing).collect(), selected }
         }
         Err(error) => Server { checks: found(Check::of("access", Err(error))), selected: Vec::new() },
     }

@@ -292,7 +292,7 @@ pub struct ExportArgs {
 )))]
 pub struct RestoreArgs {
     /// Restore this collection; may be repeated
-    #[arg(long = "collection", short = 'c', value_name = "NAME", required_unless_present_any = ["all", "dry_run", "files"])]
+    #[arg(long = "collection", short = 'c', value_name = "NAME")]
     pub collections: Vec<String>,
     /// Restore every collection that has backups and is not retired; without --force, existing collections are skipped
     #[arg(long, conflicts_with = "collections")]

@@ -26,7 +26,9 @@ pub async fn check(settings: &Settings, args: &CheckArgs, clock: Clock) -> Resul
     let mut all = checks::place(settings);
     all.extend(checks::trust(settings));
     all.extend(checks::hooks(settings));
-    all.extend([checks::own_disk(settings), checks::schedule(settings, clock), checks::started_by(settings)]);
+    all.extend(checks::include_files(settings));
+    all.extend(checks::own_disk(settings));
+    all.extend([checks::schedule(settings, clock), checks::started_by(settings)]);
     all.extend(offsite::checks(settings));
     all.extend(checks::client_certificate(settings, clock));
     let server = checks::server(settings).await;

@@ -32,7 +32,8 @@ pub fn client_for_other(
     let same = other.url.as_url() == settings.qdrant.url.as_url();
     let own = settings.qdrant.api_key.as_ref().filter(|_| same);
     let identity = identity(settings).filter(|_| same);
-    client_of(settings, &other.url, other.api_key.as_ref().or(own), identity, interrupt)
+    let client = client_of(settings, &other.url, other.api_key.as_ref().or(own), identity, interrupt)?;
+    Ok(if same && other.api_key.is_none() { client } else { client.with_key_of(other.key_option) })
 }
 
 fn client_of(

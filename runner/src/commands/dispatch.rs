@@ -11,8 +11,8 @@ use tracing::Level;
 
 use super::refusal::Refusal;
 use super::{
-    accept_source, as_owner, backup, compare, config, drill, export, hold, import, list, offsite, prune,
-    refused, restore, run, schedule, setup, status, transfer, verify,
+    accept_source, as_owner, backup, compare, config, drill, export, hold, import, list, named, offsite,
+    prune, refused, restore, run, schedule, setup, status, transfer, verify,
 };
 use crate::commands::cli::{Cli, Command, ConfigCommand};
 use crate::commands::exit::Exit;
@@ -75,6 +75,10 @@ pub fn dispatch(cli: &Cli, environment: &BTreeMap<OsString, OsString>, clock: Cl
         }
         for warning in &settings.warnings {
             tracing::warn!("{warning}");
+        }
+        if let Err(refusal) = named::check(&cli.command, &settings) {
+            tracing::error!("{}", one_line(&refusal.message));
+            return refusal.exit;
         }
         execute(cli, &settings, environment, clock, &console).unwrap_or_else(|refusal| {
             tracing::error!("{}", one_line(&refusal.message));

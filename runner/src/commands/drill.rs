@@ -7,7 +7,7 @@ use qdrant_backup_shared::text::one_line;
 use qdrant_backup_shared::verification::CheckOutcome;
 
 use super::from::From;
-use super::scratch_server::{For, scratch_server};
+use super::scratch_server::{For, other_server, scratch_server};
 use super::{Refusal, exit, listen, print_report, repository, selection};
 use crate::choice::Which;
 use crate::commands::cli::DrillArgs;
@@ -21,6 +21,14 @@ use crate::settings::Settings;
 
 /// Purpose of the server, for messages.
 const WORDS: For = For { lacking: "no server to drill on", doing: "drill on" };
+
+/// Checks that there is a server to drill on.
+///
+/// # Errors
+/// When neither the options nor the settings name one.
+pub fn server(settings: &Settings, args: &DrillArgs) -> Result<(), Refusal> {
+    other_server(settings, args.on_source, WORDS).map(drop)
+}
 
 /// Drills, and logs the outcome in the last line.
 pub async fn drill(

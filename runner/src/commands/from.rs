@@ -95,6 +95,12 @@ impl From {
         for problem in &copies.problems {
             tracing::warn!("place {name}: {problem}");
         }
+        let lacks = |collection: &&CollectionName| !copies.layout().collection(collection).exists();
+        if let Some(collection) = collections.iter().find(lacks).filter(|_| copies.problems.is_empty()) {
+            return Err(Refusal::failed(format!(
+                "place {name} has no copy of \"{collection}\"; `qdrant-backup offsite list {name}` shows what it has"
+            )));
+        }
         tracing::debug!("The manifests of {name} are in {}", copies.path().display());
         Ok(Self { settings: settings.in_directory(copies.layout().clone()), copies: Some(copies) })
     }

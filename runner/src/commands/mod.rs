@@ -24,6 +24,7 @@ mod init;
 mod itself;
 mod leftovers;
 mod list;
+mod named;
 pub mod notify;
 mod offsite;
 mod orphans;

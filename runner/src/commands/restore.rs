@@ -44,6 +44,10 @@ pub async fn restore(
     if args.points {
         return restore_points(settings, args, clock, console).await;
     }
+    if args.collections.is_empty() && !(args.all || args.dry_run || args.files) {
+        let message = "say what to restore: --collection NAME, --all, --files (configuration files), or --collection NAME with --points (single points)".to_owned();
+        return Err(Refusal { exit: Exit::Usage, message });
+    }
     if let Some(into) = &args.into {
         let files = [CollectionName::files()];
         let from = From::look(settings, &args.from, &files, CancellationToken::new(), clock)?;

@@ -11,7 +11,7 @@ use qdrant_backup_shared::{CollectionName, Failure};
 
 use super::compare::{WORDS, destination, failed};
 use super::scratch_server::scratch_server;
-use super::{Refusal, client, collection, listen, repository};
+use super::{Refusal, client, collection, listen, named, repository};
 use crate::backup::Stages;
 use crate::commands::cli::RestoreArgs;
 use crate::commands::exit::Exit;
@@ -57,6 +57,13 @@ pub async fn restore_points(
         most_a_second: args.rate,
         announce: announce(args.json),
     };
+    // Before the session, so that a misspelled name is not a failed restore.
+    if let Some(into) = &context.into
+        && context.live.collection_info(into).await.is_err_and(|error| error.is_not_found())
+    {
+        let listed = context.live.collections().await.unwrap_or_default();
+        named::on_server(settings, std::slice::from_ref(into), &listed)?;
+    }
     let purpose = if args.dry_run { Purpose::Upkeep } else { Purpose::Run };
     let mut held = repository::enter(purpose, settings, "restore", clock, &signals).await?;
     let session = &mut held.session;

@@ -30,7 +30,7 @@ use crate::prune::retention::Policies;
 use crate::restore::Destination;
 use crate::restore::drill::{DrillContext, DrillOptions, GiveWay};
 use crate::session::{Purpose, Session, overall};
-use crate::settings::{OtherServer, PlaceSettings, Settings};
+use crate::settings::{PlaceSettings, Settings};
 use crate::store::access;
 use crate::verify::{Depth, Extent, VerifyContext, VerifyOptions, any_failed};
 
@@ -178,9 +178,8 @@ async fn drill_one(
     console: &Console,
     token: &CancellationToken,
 ) -> bool {
-    let Some(url) = settings.drill.url.clone() else { return false };
+    let Some(other) = settings.drill.server() else { return false };
     let token = token.child_token();
-    let other = OtherServer { url, api_key: settings.drill.api_key.clone() };
     let client = client_for_other(settings, &other, token.clone())
         .map_err(|refusal| Failure { kind: FailureKind::Unreachable, message: one_line(&refusal.message) });
     // The backups that this run made and pruned.

@@ -25,16 +25,27 @@ pub fn scratch_server(
     words: For,
     token: &CancellationToken,
 ) -> Result<(Client, bool), Refusal> {
-    let configured = settings.drill.url.as_ref();
-    let configured =
-        configured.map(|url| OtherServer { url: url.clone(), api_key: settings.drill.api_key.clone() });
+    match other_server(settings, on_source, words)? {
+        None => Ok((client(settings, token.clone())?, true)),
+        Some(other) => Ok((client_for_other(settings, &other, token.clone())?, false)),
+    }
+}
+
+/// The separate server. None with `--on-source`.
+///
+/// # Errors
+/// When no server is named.
+pub fn other_server(
+    settings: &Settings,
+    on_source: bool,
+    words: For,
+) -> Result<Option<OtherServer>, Refusal> {
     let is_source = |other: &OtherServer| other.url.as_url() == settings.qdrant.url.as_url();
-    let other = settings.restore_to.clone().or(configured);
-    let other = other.filter(|other| !(on_source && is_source(other)));
+    let other = settings.restore_to.clone().or_else(|| settings.drill.server());
     let source = settings.qdrant.url.value.to_string();
     match other {
-        _ if on_source => Ok((client(settings, token.clone())?, true)),
-        Some(other) if !is_source(&other) => Ok((client_for_other(settings, &other, token.clone())?, false)),
+        _ if on_source => Ok(None),
+        Some(other) if !is_source(&other) => Ok(Some(other)),
         Some(_) | None => Err(Refusal::configuration(format!(
             "{}: set drill.url or --to, or use --on-source to {} {source} itself, which needs two to three \
              times the collection's disk and memory",

@@ -1,5 +1,6 @@
 //! `export --points` and `import --points`: whole collections as lines of JSON.
 
+use qdrant_backup_shared::config_file::closest;
 use qdrant_backup_shared::config_file::keys::DRILL_MAX_SIZE;
 use serde_json::Value;
 
@@ -14,6 +15,7 @@ use crate::points::{
     ExportContext, ImportContext, Input, Output, SourceOptions, export_points as export,
     import_points as import,
 };
+use crate::qdrant::create_keys;
 use crate::session::Purpose;
 use crate::settings::Settings;
 
@@ -61,6 +63,10 @@ pub async fn import_points(settings: &Settings, args: &ImportArgs) -> Result<Exi
     let ([file], Some(into)) = (args.files.as_slice(), &args.into) else {
         return Err(usage("--points needs exactly one FILE, and --into NAME".to_owned()));
     };
+    if file.to_string_lossy().contains(".snapshot") {
+        let text = format!("{} is a snapshot: import it without --points, then restore it", file.display());
+        return Err(usage(text));
+    }
     let set = args.set.iter().map(|change| setting(change)).collect::<Result<_, _>>().map_err(usage)?;
     let client = match &settings.restore_to {
         Some(other) => client_for_other(settings, other, signals.token())?,
@@ -88,6 +94,15 @@ fn setting(text: &str) -> Result<(String, Value), String> {
     let (key, value) = text
         .split_once('=')
         .ok_or_else(|| format!("--set {text}: expected KEY=VALUE, as in shard_number=6"))?;
+    let first = key.split('.').next().unwrap_or(key);
+    if !create_keys().any(|known| known == first) {
+        let meant = closest(first, create_keys()).map(|meant| format!("did you mean {meant}?"));
+        let known = || format!("known: {}", create_keys().collect::<Vec<_>>().join(", "));
+        return Err(format!(
+            "--set: Qdrant's create request has no {first}; {}",
+            meant.unwrap_or_else(known)
+        ));
+    }
     let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
     Ok((key.to_owned(), value))
 }

@@ -106,7 +106,8 @@ async fn check_live(live: &Client, collection: &CollectionName) -> Result<(), Po
     match live.collection_info(collection).await {
         Ok(_) => Ok(()),
         Err(error) if error.is_not_found() => {
-            Err(PointsError::NoCollection { collection: collection.clone(), url: live.url().to_owned() })
+            let (collection, url) = (collection.clone(), live.url().to_owned());
+            Err(PointsError::NoCollection { backup_of: collection.clone(), collection, url })
         }
         Err(error) => Err(error.into()),
     }

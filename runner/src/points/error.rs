@@ -37,11 +37,14 @@ pub enum PointsError {
     },
     /// The live collection does not exist.
     #[error(
-        "there is no collection \"{collection}\" at {url}; to restore all of it: `qdrant-backup restore --collection NAME`"
+        "there is no collection \"{collection}\" at {url}; to restore all of the backup: `qdrant-backup restore --collection {backup_of}{}`",
+        if collection == backup_of { String::new() } else { format!(" --as {collection}") }
     )]
     NoCollection {
         /// Collection that was looked for.
         collection: CollectionName,
+        /// The collection of the backup.
+        backup_of: CollectionName,
         /// Server that was asked, without credentials.
         url: String,
     },

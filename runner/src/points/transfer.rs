@@ -205,6 +205,11 @@ pub async fn import_points(context: &ImportContext, input: &mut Input) -> Result
         }
     }
     let info = client.collection_info(into).await?;
+    if !is_there {
+        warnings.extend(not_taken(&info.config, &context.set).map(|key| {
+            format!("--set {key}: Qdrant ignored it: the configuration of \"{into}\" does not have it")
+        }));
+    }
     let is_custom = is_custom(&info.config);
     if is_custom {
         let cluster = client.collection_cluster(into).await?;
@@ -299,6 +304,16 @@ pub(super) fn body(header: &Header, set: &[(String, Value)]) -> (Value, Map<Stri
     (body, params_later)
 }
 
+/// The keys of `set` that the configuration of the created collection does not have. Qdrant ignores unknown keys.
+fn not_taken<'s>(config: &Value, set: &'s [(String, Value)]) -> impl Iterator<Item = &'s str> {
+    let CreateBody { body, .. } = CreateBody::of(config, None);
+    let lacks = move |path: &str| path.split('.').try_fold(&body, |value, key| value.get(key)).is_none();
+    set.iter()
+        .filter(|(_, value)| !value.is_null())
+        .map(|(path, _)| path.as_str())
+        .filter(move |path| lacks(path))
+}
+
 /// Sets the value at a dotted path. Null removes it.
 fn put(body: &mut Value, path: &str, value: &Value) {
     let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
@@ -316,6 +331,25 @@ fn put(body: &mut Value, path: &str, value: &Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_qdrant_ignored_is_found_in_the_configuration_of_the_new_collection() {
+        let config = json!({
+            "params": { "vectors": { "a": { "size": 4 } }, "shard_number": 2 },
+            "optimizer_config": { "max_segment_size": null }, "hnsw_config": { "m": 32 },
+        });
+        let set = [
+            "shard_number",
+            "hnsw_config.m",
+            "hnsw_config.mm",
+            "vectors.a.on_dsk",
+            "optimizers_config.max_segment_size",
+        ];
+        let set = set.map(|key| (key.to_owned(), json!(1)));
+        let found: Vec<&str> = not_taken(&config, &set).collect();
+        assert_eq!(found, ["hnsw_config.mm", "vectors.a.on_dsk", "optimizers_config.max_segment_size"]);
+        assert_eq!(not_taken(&config, &[("wal_config".to_owned(), Value::Null)]).count(), 0);
+    }
 
     #[test]
     fn what_is_set_takes_the_place_of_what_was_recorded() {

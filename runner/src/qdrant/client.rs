@@ -63,6 +63,8 @@ pub struct Client {
     display_url: String,
     basic_auth: Option<(String, SecretString)>,
     has_identity: bool,
+    /// The option or setting of the API key.
+    key_option: &'static str,
     /// Whether there was ever an HTTP answer. If not, the URL's scheme may be wrong.
     heard: Arc<AtomicBool>,
     pub(super) limits: Limits,
@@ -118,10 +120,17 @@ impl Client {
             display_url: without_credentials(&options.url),
             basic_auth: options.basic_auth.clone(),
             has_identity: options.identity.is_some(),
+            key_option: "qdrant.api_key_file or --api-key-file; `config show` prints its source",
             heard: Arc::default(),
             limits,
             interrupt,
         })
+    }
+
+    /// The same client, whose API key another option or setting gives.
+    #[must_use]
+    pub fn with_key_of(self, key_option: &'static str) -> Self {
+        Self { key_option, ..self }
     }
 
     /// The same client for cleanup after an interruption: it is not interrupted, does not retry, and waits at most `limit`.
@@ -196,7 +205,11 @@ impl Client {
     pub async fn version(&self) -> Result<String, Error> {
         let what = "reading the version";
         // With its slash: below a prefix, proxies redirect the path without one.
-        let root: Root = decode(what, &self.get(what, &[""]).await?.body)?;
+        let answer = self.get(what, &[""]).await.map_err(|error| {
+            let Error::Status { status: 404, what, message, .. } = error else { return error };
+            Error::Unexpected { what, problem: format!("{} answered 404: {message}", self.display_url) }
+        })?;
+        let root: Root = decode(what, &answer.body)?;
         Ok(shortened(&root.version, 40))
     }
 
@@ -511,7 +524,10 @@ impl Client {
             message.push_str(proxys_advice(&message));
         }
         match status {
-            401 | 403 => Error::Unauthorized { what, status, message },
+            401 | 403 => {
+                let (url, key) = (self.display_url.clone(), self.key_option);
+                Error::Unauthorized { what, url, status, message, key }
+            }
             _ => Error::Status { what, status, message, retry_after },
         }
     }

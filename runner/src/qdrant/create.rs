@@ -27,6 +27,11 @@ const SECTIONS: [(&str, &str); 6] = [
     ("metadata", "metadata"),
 ];
 
+/// The keys of the request.
+pub fn create_keys() -> impl Iterator<Item = &'static str> {
+    PARAMS.into_iter().chain(SECTIONS.map(|(_, name)| name))
+}
+
 /// The request for a recorded configuration.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CreateBody {

@@ -65,15 +65,20 @@ pub enum Error {
     },
     /// The server denied access.
     #[error(
-        "{what}: Qdrant denied access ({status}): {message}; check the API key (`config show` prints its source; --to needs --to-api-key-file, a drill needs drill.api_key_file) and that it may write"
+        "{what}: Qdrant at {url} denied access ({status}): {message}; check its API key ({key}){}",
+        if *status == 403 { " and that it may write" } else { "" }
     )]
     Unauthorized {
         /// What was being done.
         what: String,
+        /// The server, without credentials.
+        url: String,
         /// 401 or 403.
         status: u16,
         /// The server's message on one line.
         message: String,
+        /// The option or setting of the key.
+        key: &'static str,
     },
     /// The server answered with another error.
     #[error("{what}: Qdrant answered {status}: {message}")]
@@ -89,7 +94,7 @@ pub enum Error {
     },
     /// The answer is not from Qdrant.
     #[error(
-        "{what}: this does not look like an answer from Qdrant: {problem}; does the URL point at Qdrant's REST port?"
+        "{what}: this does not look like an answer from Qdrant: {problem}; does the URL point at Qdrant's REST port, and is its path right?"
     )]
     Unexpected {
         /// What was being done.
@@ -215,6 +220,19 @@ mod tests {
         Error::Status { what: "x".to_owned(), status, message: message.to_owned(), retry_after }
     }
 
+    fn denied(url: &str, status: u16) -> Error {
+        let (what, message) = ("x".to_owned(), "no".to_owned());
+        Error::Unauthorized { what, url: url.to_owned(), status, message, key: "--to-api-key-file" }
+    }
+
+    #[test]
+    fn who_denied_access_is_named_with_the_option_of_its_key() {
+        let text =
+            "x: Qdrant at http://b:6333 denied access (401): no; check its API key (--to-api-key-file)";
+        assert_eq!(denied("http://b:6333", 401).to_string(), text);
+        assert!(denied("http://b:6333", 403).to_string().ends_with(" and that it may write"));
+    }
+
     #[test]
     fn what_is_too_much_at_any_time_is_not_asked_again_and_less_is() {
         let message = "Rate limiting exceeded: Read rate limit exceeded, request larger than rate limiter capacity, please try to split your request";
@@ -232,7 +250,7 @@ mod tests {
         for (code, text) in [(404, "no such collection"), (500, "broken"), (503, "busy")] {
             assert!(!status(code, text, None).is_refusal(), "{code}");
         }
-        let key = |status| Error::Unauthorized { what: "x".to_owned(), status, message: String::new() };
+        let key = |status| denied("u", status);
         assert!(key(403).is_refusal() && !key(401).is_refusal());
     }
 
@@ -254,7 +272,7 @@ mod tests {
     fn every_kind_of_error_says_what_may_be_done_next() {
         let (what, url, cause) = ("x".to_owned(), "u".to_owned(), "c".to_owned());
         let limit = Limit::set_by("qdrant.stall_timeout", Duration::from_secs(1));
-        let key = |status| Error::Unauthorized { what: what.clone(), status, message: String::new() };
+        let key = |status| denied(&url, status);
         // Columns: a retry may succeed; answered; may have been done; another creation may succeed; refused; too
         // much.
         let table = [
@@ -263,7 +281,10 @@ mod tests {
                 "unreachable y--y--",
             ),
             (Error::Tls { what: what.clone(), url: url.clone(), cause: cause.clone() }, "unreachable -yy---"),
-            (Error::AnotherProtocol { what: what.clone(), url, cause: cause.clone() }, "unreachable -yy---"),
+            (
+                Error::AnotherProtocol { what: what.clone(), url: url.clone(), cause: cause.clone() },
+                "unreachable -yy---",
+            ),
             (Error::Broken { what: what.clone(), cause: cause.clone() }, "unreachable y-yy--"),
             (Error::Timeout { what: what.clone(), limit }, "timeout y-yy--"),
             (Error::Stalled { what: what.clone(), limit }, "stalled y-yy--"),

@@ -17,6 +17,8 @@ pub struct OtherServer {
     pub url: QdrantUrl,
     /// Its own API key.
     pub api_key: Option<ApiKey>,
+    /// The option or setting of that key.
+    pub key_option: &'static str,
 }
 
 impl OtherServer {
@@ -33,7 +35,7 @@ impl OtherServer {
         let key_file = opts.to_api_key_file.as_deref();
         let api_key =
             key_file.and_then(|path| read_key(layers, path, &Source::CommandLine("--to-api-key-file")));
-        Some(Self { url: url?.value, api_key })
+        Some(Self { url: url?.value, api_key, key_option: "--to-api-key-file" })
     }
 }
 
@@ -49,6 +51,12 @@ pub struct DrillSettings {
 }
 
 impl DrillSettings {
+    /// The server to drill on, if there is one.
+    pub fn server(&self) -> Option<OtherServer> {
+        let (url, api_key) = (self.url.clone()?, self.api_key.clone());
+        Some(OtherServer { url, api_key, key_option: DRILL_API_KEY_FILE.key() })
+    }
+
     /// Chooses each value.
     pub(super) fn choose(layers: &mut Layers<'_>, zone: TimeZone) -> Self {
         let schedule = layers.convert(

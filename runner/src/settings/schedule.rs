@@ -12,7 +12,18 @@ use croner::Cron;
 use croner::errors::CronError;
 use croner::parser::{CronParser, Seconds, Year};
 use qdrant_backup_shared::config_file::closest;
-use qdrant_backup_shared::text::one_line;
+use qdrant_backup_shared::text::{one_line, shortened};
+
+/// The fields of a cron expression: name, numbers, and names instead of numbers.
+const FIELDS: [(&str, &str, &str); 5] = [
+    ("minute", "0-59", ""),
+    ("hour", "0-23", ""),
+    ("day of month", "1-31", ""),
+    ("month", "1-12", " or JAN-DEC"),
+    ("day of week", "0-7", " or SUN-SAT"),
+];
+
+const NICKNAMES: [&str; 5] = ["@hourly", "@daily", "@weekly", "@monthly", "@yearly"];
 
 /// The time zone of a schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,21 +37,9 @@ pub enum TimeZone {
 /// Why a schedule or its time zone was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ScheduleError {
-    /// Too few or too many fields.
-    #[error(
-        "a cron expression has 5 fields (minute hour day-of-month month day-of-week), this one has {fields}{}",
-        if *fields == 6 { "; seconds are not supported" } else { "" }
-    )]
-    FieldCount {
-        /// The number of fields.
-        fields: usize,
-    },
-    /// An invalid field.
-    #[error("not a cron expression: {reason}")]
-    Invalid {
-        /// The parser's message.
-        reason: String,
-    },
+    /// Another number of fields, an invalid one, or an unknown nickname.
+    #[error("not a cron expression: {0}")]
+    Invalid(String),
     /// For example 30 February.
     #[error("this cron expression never matches any time")]
     Never,
@@ -90,20 +89,15 @@ impl Schedule {
     /// # Errors
     /// Another number of fields (for example with seconds), a field out of range, or a date that does not exist.
     pub fn parse(expression: &str, zone: TimeZone) -> Result<Self, ScheduleError> {
-        let fields = expression.split_whitespace().count();
-        if fields != 5 && !expression.trim_start().starts_with('@') {
-            return Err(ScheduleError::FieldCount { fields });
-        }
-        // The parser accepts it as a field without any number, and would search all years for its time.
-        if expression.split_whitespace().any(|field| field.split(',').any(str::is_empty)) {
-            return Err(ScheduleError::Invalid { reason: "an item of a list is empty".to_owned() });
-        }
         // As in crontab(5): a match of day of month or day of week is enough, unless one of the fields begins with *.
         let mut days = expression.split_whitespace().skip(2).step_by(2);
         let both = days.any(|field| field.starts_with('*'));
         let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed);
         let parser = parser.dom_and_dow(both).build();
-        let invalid = |error: CronError| ScheduleError::Invalid { reason: one_line(&error.to_string()) };
+        if let Some(problem) = problem(&parser, expression) {
+            return Err(ScheduleError::Invalid(one_line(&problem)));
+        }
+        let invalid = |error: CronError| ScheduleError::Invalid(one_line(&error.to_string()));
         let cron = parser.parse(expression).map_err(invalid)?;
         // Any start time works, because every valid date recurs within 40 years.
         cron.find_next_occurrence(&DateTime::<Utc>::UNIX_EPOCH, true).map_err(|_| ScheduleError::Never)?;
@@ -158,6 +152,50 @@ impl fmt::Display for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({})", self.expression, self.zone)
     }
+}
+
+/// The first field, or the nickname, that `parser` does not accept. Each field is tried alone, because the messages of the parser do
+/// not name it.
+fn problem(parser: &CronParser, expression: &str) -> Option<String> {
+    let is_valid = |text: &str| parser.parse(text).is_ok();
+    let fields: Vec<&str> = expression.split_whitespace().collect();
+    if let [nickname] = fields[..]
+        && nickname.starts_with('@')
+    {
+        let known = NICKNAMES.join(", ");
+        return (!is_valid(nickname))
+            .then(|| format!("{} is unknown (known: {known})", shortened(nickname, 40)));
+    }
+    if fields.len() != FIELDS.len() {
+        let plural = if fields.len() == 1 { "" } else { "s" };
+        let seconds = if fields.len() == 6 { "; seconds are not supported" } else { "" };
+        return Some(format!("it has {} field{plural}, not 5{seconds}", fields.len()));
+    }
+    fields.iter().zip(FIELDS).enumerate().find_map(|(position, (field, (name, numbers, names)))| {
+        let is_valid = |text: &str| {
+            let mut alone = ["*"; FIELDS.len()];
+            alone[position] = text;
+            is_valid(&alone.join(" "))
+        };
+        // The parser accepts an empty item as a field without any number, and would search all years for its time.
+        if field.split(',').any(str::is_empty) {
+            return Some(format!("{name}: an item of the list \"{}\" is empty", shortened(field, 40)));
+        }
+        if is_valid(field) {
+            return None;
+        }
+        let item = field.split(',').find(|item| !is_valid(item)).unwrap_or(field);
+        let range = item.split('/').next().unwrap_or(item);
+        let bad = range.split('-').find(|value| !value.is_empty() && !is_valid(value));
+        Some(match bad.map(|value| (value, shortened(value, 40))) {
+            Some((value, shown)) if value.bytes().all(|byte| byte.is_ascii_digit()) => {
+                format!("{name}: {shown} is not in {numbers}")
+            }
+            Some((_, shown)) => format!("{name}: \"{shown}\" is not {numbers}{names}"),
+            None if is_valid(range) => format!("{name}: the step of \"{}\" is invalid", shortened(item, 40)),
+            None => format!("{name}: \"{}\" is not a range", shortened(item, 40)),
+        })
+    })
 }
 
 fn next_after<Z: chrono::TimeZone>(cron: &Cron, after: &DateTime<Z>) -> Option<DateTime<Z>> {
@@ -239,13 +277,15 @@ mod tests {
 
     #[test]
     fn an_empty_item_of_a_list_is_refused_instead_of_looked_for_through_all_the_years() {
-        for expression in ["0 , 1 * 0", "0 2, * * *", "0 ,2 * * *", "1,,2 * * * *"] {
+        for (expression, field, list) in [
+            ("0 , 1 * 0", "hour", ","),
+            ("0 2, * * *", "hour", "2,"),
+            ("0 ,2 * * *", "hour", ",2"),
+            ("1,,2 * * * *", "minute", "1,,2"),
+        ] {
             let error = Schedule::parse(expression, TimeZone::Local).unwrap_err();
-            assert_eq!(
-                error.to_string(),
-                "not a cron expression: an item of a list is empty",
-                "{expression}"
-            );
+            let says = format!("not a cron expression: {field}: an item of the list \"{list}\" is empty");
+            assert_eq!(error.to_string(), says, "{expression}");
         }
     }
 
@@ -289,16 +329,26 @@ mod tests {
     #[test]
     fn what_is_no_schedule_is_refused_with_the_reason() {
         let refused = |text: &str| Schedule::parse(text, TimeZone::Local).unwrap_err().to_string();
-        assert_eq!(
-            refused("0 0 2 * * *"),
-            "a cron expression has 5 fields (minute hour day-of-month month day-of-week), this one has 6; seconds are not supported"
-        );
-        assert!(refused("").ends_with("this one has 0"));
-        assert!(refused("daily").ends_with("this one has 1"));
-        assert!(refused("0 25 * * *").starts_with("not a cron expression: "));
-        assert!(refused("0 2 * * MUN").starts_with("not a cron expression: "));
-        assert!(refused("@reboot").starts_with("not a cron expression: "));
-        assert!(refused("*/0 * * * *").starts_with("not a cron expression: "));
+        for (expression, reason) in [
+            ("0 0 2 * * *", "it has 6 fields, not 5; seconds are not supported"),
+            ("0 2 *", "it has 3 fields, not 5"),
+            ("", "it has 0 fields, not 5"),
+            ("daily", "it has 1 field, not 5"),
+            ("0 25 * * *", "hour: 25 is not in 0-23"),
+            ("0 1,20-25/2 * * *", "hour: 25 is not in 0-23"),
+            ("99999999999999999999 * * * *", "minute: 99999999999999999999 is not in 0-59"),
+            ("0 2 0 * *", "day of month: 0 is not in 1-31"),
+            ("0 2 * Fob *", "month: \"Fob\" is not 1-12 or JAN-DEC"),
+            ("0 2 * * Foo", "day of week: \"Foo\" is not 0-7 or SUN-SAT"),
+            ("0 2 * * 5#9", "day of week: \"5#9\" is not 0-7 or SUN-SAT"),
+            ("*/0 * * * *", "minute: the step of \"*/0\" is invalid"),
+            ("0 9-5 * * *", "hour: \"9-5\" is not a range"),
+            ("0 -5 * * *", "hour: \"-5\" is not a range"),
+            ("@nightly", "@nightly is unknown (known: @hourly, @daily, @weekly, @monthly, @yearly)"),
+            ("@daily 5", "it has 2 fields, not 5"),
+        ] {
+            assert_eq!(refused(expression), format!("not a cron expression: {reason}"), "{expression}");
+        }
         assert_eq!(refused("0 0 30 2 *"), "this cron expression never matches any time");
     }
 

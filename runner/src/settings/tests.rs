@@ -254,8 +254,8 @@ fn all_problems_of_all_places_are_reported_together() {
         "backup.yaml:12: backup.include: an empty list includes nothing; remove the line to include everything",
         "backup.yaml:11: backup.exclude: not a glob: unclosed character class; missing ']'",
         "backup.yaml:6: schedule.timezone: unknown time zone; expected local or an IANA name such as Europe/Berlin; did you mean Europe/Berlin?",
-        "environment variable BACKUP_SCHEDULE: a cron expression has 5 fields (minute hour day-of-month month day-of-week), this one has 4",
-        "backup.yaml:5: schedule.cron: a cron expression has 5 fields (minute hour day-of-month month day-of-week), this one has 6; seconds are not supported",
+        "environment variable BACKUP_SCHEDULE: not a cron expression: it has 4 fields, not 5",
+        "backup.yaml:5: schedule.cron: not a cron expression: it has 6 fields, not 5; seconds are not supported",
         "environment variable BACKUP_RETENTION_DAYS: expected a whole number of at least 1; to keep everything, leave it unset",
         "--log-level: expected error, warn, info, debug or trace, got \"loud\"",
     ];

@@ -46,7 +46,8 @@ fn a_key_that_is_missing_or_wrong_is_said_and_not_tried_again() {
             "listing collections",
             "401",
             message,
-            "check the API key",
+            "denied access (401)",
+            "check its API key (qdrant.api_key_file or --api-key-file",
         ]);
 
         assert_eq!(errors(&ran).len(), 1, "{}", ran.stderr);
@@ -296,6 +297,33 @@ fn a_name_that_nobody_knows_is_told_from_a_server_that_is_down() {
 }
 
 #[test]
+fn a_path_that_qdrant_does_not_have_is_named_with_the_whole_url() {
+    let scene = Scene::new();
+    let url = format!("{}/foo", scene.server.url().trim_end_matches('/'));
+    Ran::of(scene.place.command(&["config", "check"]).env("QDRANT_URL", &url)).code(78);
+    let check = Ran::of(scene.place.command(&["config", "check"]).env("QDRANT_URL", &url)).code(78);
+    let says =
+        format!("reading the version: this does not look like an answer from Qdrant: {url} answered 404");
+    assert!(check.stdout.contains(&says) && check.stdout.contains("is its path right?"), "{}", check.stdout);
+}
+
+#[test]
+fn the_server_that_denies_access_is_named_with_the_option_of_its_key() {
+    let scene = Scene::new();
+    scene.backup().success();
+    let other = StandIn::start(Setup::empty().api_key("right"));
+    let place = &scene.place;
+    let denied = format!("Qdrant at {}/ denied access (401)", other.url().trim_end_matches('/'));
+    for command in ["restore", "drill"] {
+        let ran = place.run(&[command, "-c", DOCS, "--to", &other.url()]).code(1);
+        let ran = ran.says(&[&denied, "check its API key (--to-api-key-file)"]);
+        assert!(!ran.stderr.contains("may write"), "{}", ran.stderr);
+    }
+    place.configure(&format!("drill: {{url: \"{}\"}}\n", other.url()));
+    place.run(&["drill"]).code(1).says(&[&denied, "check its API key (drill.api_key_file)"]);
+}
+
+#[test]
 fn a_web_page_is_not_taken_for_qdrant() {
     let page = Answer::empty(200).text("<!DOCTYPE html><html><body>Welcome to nginx!</body></html>");
     let scene = Scene::with([Fault::answer(page)]);
@@ -303,7 +331,7 @@ fn a_web_page_is_not_taken_for_qdrant() {
     let ran = scene.backup().code(1).says(&[
         "ERROR",
         "does not look like an answer from Qdrant",
-        "does the URL point at Qdrant's REST port?",
+        "does the URL point at Qdrant's REST port, and is its path right?",
     ]);
 
     assert_eq!(errors(&ran).len(), 1, "{}", ran.stderr);

@@ -128,7 +128,11 @@ fn a_directory_that_may_not_be_written_fails_before_the_server_makes_a_snapshot(
     let lines = log_lines(&ran);
     let last = lines.last().unwrap();
     assert!(last.starts_with("ERROR: Backup failed: nothing was backed up"), "{last}");
-    assert!(last.contains("cannot write to the backup directory: Permission denied"), "{last}");
+    assert!(
+        last.contains("cannot write to the backup directory: Permission denied (os error 13); "),
+        "{last}"
+    );
+    assert!(last.contains("chmod u+rwx") && !last.contains(".probe"), "{last}");
     assert!(ran.stderr.contains("monitoring will not see this run"), "{}", ran.stderr);
     assert_eq!(asked(&server, "POST", "/snapshots"), none());
     assert_eq!(tree(place.path()), before);

@@ -139,9 +139,12 @@ fn a_server_that_loses_all_collections_during_a_run_is_a_failure() {
 }
 
 #[test]
-fn a_collection_that_was_never_there_is_still_an_error() {
-    let scene = Scene::new();
-    scene.place.run(&["backup", "-c", "nope"]).code(1).says(&["`--collection` takes the exact name"]);
+fn a_named_collection_that_is_gone_from_the_server_is_still_an_error() {
+    let Scene { server, place } =
+        Scene::on(StandIn::start(Setup::empty().collection(generated(DOCS)).collection(generated(OTHER))));
+    place.run(&["backup"]).success();
+    server.state(|state| state.collections.remove(OTHER));
+    place.run(&["backup", "-c", OTHER]).code(1).says(&["`--collection` takes the exact name"]);
 }
 
 #[test]

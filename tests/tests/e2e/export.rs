@@ -103,7 +103,8 @@ fn what_is_not_there_is_named() {
     let server = Server::with_samples();
     let (place, collection, _) = backed_up(&server);
     let says = |ran: Ran, what: &str| ran.code(1).says(&[what]);
-    says(place.run(&["export", "-c", "nowhere", "-o", "-"]), "there is no backup of collection \"nowhere\"");
+    let nowhere = "there is no collection \"nowhere\" among the backups";
+    says(place.run(&["export", "-c", "nowhere", "-o", "-"]), nowhere);
     let missing = "2001-01-01-00-00-00";
     says(place.run(&["export", "-c", &collection, "--backup", missing, "-o", "-"]), missing);
     place.run(&["export", "-c", &collection, "--backup", "all", "-o", "-"]).code(2);

@@ -482,6 +482,15 @@ fn a_backup_goes_through_a_file_of_lines_into_another_collection() {
     spoiled.place().run(&import).code(1).says(&["line 100: the file ends without its closing line"]);
     server.delete(&into);
     spoiled.place().run(&["import", "--points", file.to_str().unwrap()]).code(2);
+    for (arguments, says) in [
+        (&["--set", "shardnumber=2"][..], "has no shardnumber; did you mean shard_number?"),
+        (&["--set", "colour=red"], "has no colour; known: vectors, sparse_vectors, "),
+    ] {
+        spoiled.place().run(&[&import[..], arguments].concat()).code(2).says(&[says]);
+    }
+    let snapshot = spoiled.place().beside("docs.snapshot").display().to_string();
+    let import = ["import", "--points", &snapshot, "--into", &into];
+    spoiled.place().run(&import).code(2).says(&["docs.snapshot is a snapshot: import it without --points"]);
 }
 
 /// Starts `arguments` and waits until a fault has had an effect.

@@ -122,7 +122,7 @@ fn overrides_are_for_the_collections_they_match_and_the_rest_without_rules_fails
     place
         .run(&["prune", "--collection", "nothing"])
         .code(1)
-        .says(&["nothing", "no backup of such a collection"]);
+        .says(&["there is no collection \"nothing\" among the backups"]);
     place.configure("retention:\n  overrides:\n    - match: \"[\"\n      keep_days: 3\n");
     place.run(&["prune"]).code(78).says(&["backup.yaml:3: retention.overrides: match: not a glob"]);
 }

@@ -94,6 +94,53 @@ fn a_disk_that_is_not_mounted_is_noted_in_a_state_directory_of_its_own() {
 }
 
 #[test]
+fn a_misspelled_name_on_the_command_line_is_no_matter_for_monitoring() {
+    let scene = Scene::new();
+    scene.backup().success();
+    let place = &scene.place;
+    let status = || (fs::read(place.layout().status_file()).expect("a status"), place.status());
+    let (before, missing) = (status(), "2001-01-01-00-00-00");
+    let into = place.beside("out").display().to_string();
+    let wrong = "dcs";
+    for arguments in [
+        &["backup", "-c", wrong][..],
+        &["list", "-c", wrong],
+        &["verify", "-c", wrong],
+        &["restore", "-c", wrong],
+        &["restore", "-c", DOCS, "-c", wrong],
+        &["restore", "--points", "--missing", "--on-source", "-c", wrong],
+        &["export", "-c", wrong, "-o", &into],
+        &["compare", "-c", wrong],
+        &["hold", missing, "-c", wrong],
+        &["unhold", missing, "-c", wrong],
+        &["prune", "-c", wrong],
+        &["prune", "--bad", "-c", wrong],
+        &["drill", "--on-source", "-c", wrong],
+    ] {
+        let place_of = if arguments[0] == "backup" { "on the server" } else { "among the backups" };
+        let says = format!("there is no collection \"{wrong}\" {place_of}; did you mean {DOCS}?");
+        place.run(arguments).code(1).says(&[&says]);
+    }
+    let id = format!("there is no backup {missing}");
+    for arguments in [
+        &["restore", "-c", DOCS, "--backup", missing][..],
+        &["verify", "-c", DOCS, "--backup", missing],
+        &["drill", "--on-source", "-c", DOCS, "--backup", missing],
+    ] {
+        place.run(arguments).code(1).says(&[&id]);
+    }
+    for arguments in [&["offsite", "copy", "nsa"][..], &["verify", "--from", "nsa"], &["drill"]] {
+        place.run(arguments).code(78);
+    }
+    assert_eq!(status(), before);
+    assert_eq!(refused(place), None);
+    // What has a status but no backup is known: monitoring expects it.
+    fs::remove_dir_all(place.layout().collection(&e2e::directory::name(DOCS))).expect("it is there");
+    place.run(&["restore", "-c", DOCS]).code(1).says(&["there is no backup that can be read"]);
+    assert_ne!(status(), before);
+}
+
+#[test]
 fn whoever_looks_at_backups_needs_no_key() {
     let scene = Scene::of(Setup::empty().api_key("s3cret").collection(docs()));
     let key = scene.place.beside("key");

@@ -570,14 +570,15 @@ fn an_interrupted_upload_leaves_the_target_as_it_was() {
 #[test]
 fn what_is_meant_must_be_said_and_must_exist() {
     let Scene { server: _stand_in, place } = Scene::sample();
-    place.run(&["restore"]).code(2);
+    place.run(&["restore"]).code(2).says(&["--all", "--collection", "--files", "--points"]);
     place.run(&["restore", "--all", "--as", "x"]).code(2);
     place.run(&["restore", "--all", "--backup", "2025-07-15-14-30-00"]).code(2);
     let ran = place.run(&["restore", "--collection", "nope"]).code(1);
-    assert!(ran.last_line().contains("there is no backup"), "{}", ran.stderr);
+    assert!(ran.last_line().contains("there is no collection \"nope\""), "{}", ran.stderr);
     let ran = place.run(&["restore", "--collection", "empty", "--as", "e", "--before", "2020-01-01"]).code(1);
     assert!(
-        ran.last_line().contains("none of its 1 backups is good and from before 2020-01-01"),
+        ran.last_line()
+            .contains("there is no good backup from before 2020-01-01 00:00:00 UTC; the oldest is 2"),
         "{}",
         ran.stderr
     );

@@ -86,6 +86,24 @@ fn from_nothing_to_a_repository_and_a_configuration_that_were_tried() {
 }
 
 #[test]
+fn without_a_terminal_nothing_is_assumed() {
+    let Scene { server, place } = nothing_yet();
+    let ran = Ran::of(&mut setup(&place, &["--url", &server.url()])).code(2);
+    ran.says(&["setup asks questions and needs a terminal; without one, use --yes and options"]);
+    assert!(!place.beside("backup.yaml").exists());
+}
+
+#[test]
+fn a_relative_key_file_of_the_command_line_is_written_as_an_absolute_one() {
+    let Scene { server, place } = nothing_yet();
+    let (url, backups, key) = (server.url(), shown(&place, "backups"), place.beside("key"));
+    let arguments = [&options(&url, "key", &backups)[..], &["--no-trial"]].concat();
+    Ran::of(setup(&place, &arguments).current_dir(key.parent().unwrap())).success();
+    let yaml = fs::read_to_string(place.beside("backup.yaml")).unwrap();
+    assert!(yaml.contains(&format!("api_key_file: \"{}\"", key.display())), "{yaml}");
+}
+
+#[test]
 fn what_setup_says_to_type_next_is_what_the_documents_and_the_manual_say() {
     let Scene { server, place } = nothing_yet();
     let (url, key, backups) = (server.url(), shown(&place, "key"), shown(&place, "backups"));
@@ -268,7 +286,7 @@ fn a_person_at_a_terminal_is_asked_and_may_err() {
 
     let ran = running.end().success();
 
-    for says in ["begins with http://", "No such file", "begins with /", "at least 1", "has 5 fields"] {
+    for says in ["begins with http://", "No such file", "begins with /", "at least 1", "1 field, not 5"] {
         assert!(ran.stderr.contains(says), "{says}: {}", ran.stderr);
     }
     let yaml = fs::read_to_string(place.beside("backup.yaml")).unwrap();

@@ -246,6 +246,8 @@ fn every_file_that_runs_write_is_valid_by_its_schema() {
     let report: Value = serde_json::from_str(&report.stdout).expect("only JSON is on stdout");
     assert_eq!(schema_problems("run_report.schema.json", &report), none());
     assert_eq!(report["operations"][0]["collections"][0]["collection"], "vectors");
+    // A collection that is gone from the server.
+    fs::create_dir(place.path().join("collections/no-such")).unwrap();
     let partial = place.run(&["backup", "--json", "-c", "vectors", "-c", "no-such"]).code(3);
     let partial: Value = serde_json::from_str(&partial.stdout).expect("a report");
     assert_eq!(schema_problems("run_report.schema.json", &partial), none());

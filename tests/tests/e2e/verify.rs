@@ -186,7 +186,10 @@ fn another_collections_snapshot_with_fitting_digests_is_found_inside() {
 fn what_is_not_there_is_named_and_nothing_at_all_is_no_failure() {
     let Scene { server, place } = Scene::with_samples();
     place.run(&["verify"]).success().says(&["Nothing to verify: there are no backups yet"]);
-    place.run(&["verify", "--collection", "nowhere"]).code(1).says(&["nowhere", "there is no backup"]);
+    place
+        .run(&["verify", "--collection", "nowhere"])
+        .code(1)
+        .says(&["there is no collection \"nowhere\" among the backups"]);
     let missing = "2001-01-01-00-00-00";
     place.run(&["verify", "--backup", missing]).code(1).says(&["no collection has a backup", missing]);
     place.run(&["verify", "--backup", "newest"]).code(2).says(&["expected `latest` or a backup id"]);

@@ -357,7 +357,7 @@ fn all_problems_come_at_once_with_line_and_key_and_without_the_secret() {
             "web.yml:10: http_server_config.headers.Server: this header cannot be set; known here: Strict-Transport-Security, X-Content-Type-Options, X-Frame-Options, X-XSS-Protection, Content-Security-Policy",
             "web.yml:11: http_server_config.headers.X-Frame-Options: expected deny or sameorigin",
             "web.yml:12: http_server_config.headers.X-XSS-Protection: not a header's value: only visible ASCII characters",
-            "web.yml:14: basic_auth_users.alice: not a bcrypt hash; make one with `htpasswd -nBC 10 \"\"`",
+            "web.yml:14: basic_auth_users.alice: not a bcrypt hash; make one with `htpasswd -nBC 10 NAME`",
             "web.yml:15: basic_auth_users.a:b: a user name has no colon and is not empty",
             "web.yml:16: basic_auth_users.alice: key repeated; it is already on line 14",
             "web.yml:17: basic_auth_users.bob: expected text",

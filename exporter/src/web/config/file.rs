@@ -53,7 +53,7 @@ impl PasswordHash {
         const COST_MAX: u32 = 15;
         let hash = Self(text.to_owned());
         if text.parse::<bcrypt::HashParts>().is_err() || hash.cost() < 4 {
-            Err("not a bcrypt hash; make one with `htpasswd -nBC 10 \"\"`")
+            Err("not a bcrypt hash; make one with `htpasswd -nBC 10 NAME`")
         } else if hash.cost() > COST_MAX {
             Err("a bcrypt cost above 15 would keep the exporter busy for seconds at each attempt")
         } else {

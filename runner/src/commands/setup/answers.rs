@@ -9,6 +9,7 @@ use qdrant_backup_shared::config_file::keys::{
 };
 
 use super::super::Refusal;
+use super::super::repository::absolute;
 use crate::commands::cli::SetupArgs;
 use crate::qdrant::Identity;
 use crate::settings::{Schedule, Settings, Source, TimeZone};
@@ -65,8 +66,9 @@ impl Answers {
         let configured = settings.schedule.as_ref().map(|schedule| schedule.expression().to_owned());
         let answers = Self {
             url: settings.qdrant.url.to_string(),
-            api_key_file: settings.get(&API_KEY_FILE),
-            ca_file: settings.get(&CA_FILE),
+            // On the command line they may be relative.
+            api_key_file: settings.get(&API_KEY_FILE).as_deref().map(absolute).transpose()?,
+            ca_file: settings.get(&CA_FILE).as_deref().map(absolute).transpose()?,
             identity: super::super::connect::identity(settings),
             state_dir: settings.get(&STATE_DIR).filter(|state| *state != path),
             path,

@@ -33,6 +33,11 @@ pub async fn setup(
     environment: &BTreeMap<OsString, OsString>,
     clock: Clock,
 ) -> Result<Exit, Refusal> {
+    if !args.yes && !std::io::stdin().is_terminal() {
+        let message =
+            "setup asks questions and needs a terminal; without one, use --yes and options".to_owned();
+        return Err(Refusal { exit: Exit::Usage, message });
+    }
     let target = match (named, &settings.config_file) {
         (Some(path), _) | (None, Some(path)) => absolute(path)?,
         (None, None) => PathBuf::from(DEFAULT_CONFIG_FILES[0]),
@@ -41,7 +46,7 @@ pub async fn setup(
     let owner = Owner::find(args.user.as_deref())?;
     check_key(settings)?;
     let mut answers = Answers::new(settings, args)?;
-    if !args.yes && std::io::stdin().is_terminal() {
+    if !args.yes {
         ask::ask(&mut answers)?;
     }
     let text = file::text(&answers);
@@ -65,7 +70,8 @@ pub async fn setup(
     tracing::info!("Wrote {}", target.display());
     all.extend(checks::place(&settings));
     all.extend(checks::same_server(&settings, &server.selected).await);
-    all.extend([checks::own_disk(&settings), checks::schedule(&settings, clock)]);
+    all.extend(checks::own_disk(&settings));
+    all.push(checks::schedule(&settings, clock));
     if !args.no_trial && !checks::any_failed(&all) {
         all.push(trial::of_smallest(&settings, &server.selected, Some((&target, owner.user()))).await);
     } else if args.no_trial {

@@ -79,7 +79,8 @@ pub async fn bring_back(
     let collection = &context.source.collection;
     let facts = source::begin(session, &context.scratch).await?;
     let backup = source::choose(session, &facts, &context.source, context.which)?;
-    let target = Target::look(&context.live, context.into.as_ref().unwrap_or(collection)).await?;
+    let into = context.into.as_ref().unwrap_or(collection);
+    let target = Target::look(&context.live, into, collection).await?;
     if let Some(config) = &backup.manifest.source.config {
         target.check_fits(config)?;
     }

@@ -34,11 +34,15 @@ pub struct Target {
 }
 
 impl Target {
-    /// Reads its information.
+    /// Reads its information, for points of a backup of `backup_of`.
     ///
     /// # Errors
     /// When it does not exist, or the name is an alias.
-    pub async fn look(client: &Client, name: &CollectionName) -> Result<Self, PointsError> {
+    pub async fn look(
+        client: &Client,
+        name: &CollectionName,
+        backup_of: &CollectionName,
+    ) -> Result<Self, PointsError> {
         if scratch_name::is_scratch(name.as_str()) {
             return Err(RestoreError::TargetIsScratch { target: name.clone() }.into());
         }
@@ -50,8 +54,9 @@ impl Target {
         let (config, points_count) = match client.collection_info(name).await {
             Ok(info) => (info.config, info.points_count),
             Err(error) if error.is_not_found() => {
-                let (collection, url) = (name.clone(), client.url().to_owned());
-                return Err(PointsError::NoCollection { collection, url });
+                let (collection, backup_of) = (name.clone(), backup_of.clone());
+                let url = client.url().to_owned();
+                return Err(PointsError::NoCollection { collection, backup_of, url });
             }
             Err(error) => return Err(error.into()),
         };

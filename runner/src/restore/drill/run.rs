@@ -256,7 +256,8 @@ fn conclude(
 }
 
 fn fail(report: &mut CollectionReport, failure: Failure) {
-    tracing::error!("Drill of {} failed: {}", report.collection, failure.message);
+    let why = failure.message.strip_prefix("drill failed: ").unwrap_or(&failure.message);
+    tracing::error!("Drill of {} failed: {why}", report.collection);
     report.outcome = Outcome::Failed;
     report.failure = Some(failure);
 }
