@@ -270,6 +270,7 @@ fn a_report_that_cannot_be_printed_is_a_failure_but_the_backup_is_there() {
 
     for arguments in [&["list"][..], &["status"], &["config", "show"], &["prune", "--dry-run"], &["--help"]] {
         let mut command = place.command(arguments);
+        command.env("BACKUP_RETENTION_DAYS", "7");
         command.stdout(fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
         Ran::of(&mut command).code(1).says(&[full]);
     }

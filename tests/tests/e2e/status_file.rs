@@ -183,18 +183,19 @@ fn a_clock_before_the_newest_backup_is_warned_of_and_nothing_is_replaced() {
     let fresh = place.status().collections[&vectors()].last_backup_id.unwrap();
     let ignored =
         format!("Backup {future} of vectors is dated in the future and ignored; the latest is {fresh}");
-    let plan = ["restore", "vectors", "--dry-run", "--force"];
+    let plan = ["restore", "-c", "vectors", "--dry-run", "--force"];
     let ran = place.run(&plan).says(&[&ignored]);
     assert!(
         ran.stdout.contains(&fresh.to_string()) && !ran.stdout.contains(&future.to_string()),
         "{}",
         ran.stdout
     );
-    let output = place.path().join("../exported");
-    place.run(&["export", "vectors", "-o", &output.display().to_string()]).says(&[&ignored]);
-    place.run(&["drill", "vectors", "--backup", "latest"]).says(&[&ignored]);
-    place.run(&["verify", "vectors", "--backup", "latest"]).says(&[&ignored, &fresh.to_string()]);
-    let by_id = place.run(&["restore", "vectors", "--dry-run", "--force", "--backup", &future.to_string()]);
+    let output = place.beside("exported");
+    place.run(&["export", "-c", "vectors", "-o", &output.display().to_string()]).says(&[&ignored]);
+    place.run(&["drill", "-c", "vectors", "--backup", "latest", "--on-source"]).says(&[&ignored]);
+    place.run(&["verify", "-c", "vectors", "--backup", "latest"]).says(&[&ignored]);
+    let by_id =
+        place.run(&["restore", "-c", "vectors", "--dry-run", "--force", "--backup", &future.to_string()]);
     assert!(
         by_id.stdout.contains("dated in the future, ") && !by_id.stdout.contains("old"),
         "{}",
