@@ -1,5 +1,6 @@
 //! `--once`: writes the metrics once, to standard output or for node_exporter's textfile collector.
 
+use std::fs;
 use std::io;
 use std::path::Path;
 use std::time::Duration;
@@ -14,8 +15,48 @@ use crate::stop::Stop;
 /// Deadline of the observation. No scrape waits here, so it only matters for a hung mount.
 const DEADLINE: Duration = Duration::from_secs(60);
 
+/// Maximum time to resolve links in paths.
+const RESOLVES: Duration = Duration::from_secs(5);
+
 /// Mode of the file: node_exporter reads it as another user.
 const MODE: u32 = 0o644;
+
+/// Refuses an `output` that exists and is not a regular file, which would be replaced, or that is in one of `directories`, whose
+/// files belong to the runner.
+///
+/// # Errors
+/// Why it is refused.
+pub async fn check_output(output: &Path, directories: [&Path; 2]) -> Result<(), Stop> {
+    let refuse = |why: String| Err(Stop::Failure(format!("{}: {why}", output.display())));
+    match fs::symlink_metadata(output) {
+        Ok(metadata) if !metadata.is_file() => return refuse("exists and is not a regular file".to_owned()),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return refuse(format!("cannot be written: {error}"));
+        }
+        Ok(_) | Err(_) => {}
+    }
+    let output = std::path::absolute(output)?;
+    let parent = output.parent().unwrap_or(&output).to_owned();
+    for directory in directories.map(Path::to_owned) {
+        let shown = directory.display().to_string();
+        let real_parent = parent.clone();
+        let mut is_inside = parent.starts_with(&directory);
+        // A mount that hangs must not prevent metrics about it.
+        let real = tokio::task::spawn_blocking(move || {
+            let real = fs::canonicalize(directory).ok()?;
+            Some(fs::canonicalize(real_parent).ok()?.starts_with(real))
+        });
+        if let Ok(Ok(Some(real))) = tokio::time::timeout(RESOLVES, real).await {
+            is_inside |= real;
+        }
+        if is_inside {
+            return refuse(format!(
+                "is in {shown}, where only qdrant-backup writes; choose another directory"
+            ));
+        }
+    }
+    Ok(())
+}
 
 /// Observes once and writes the metrics in the text format to `output` (atomically, mode 0644), or to `stdout`.
 /// Returns whether `up` is 1. Only then the caller's exit code is 0, but the metrics are written in any case.
@@ -36,7 +77,7 @@ pub async fn once(
         None => stdout
             .write_all(text.as_bytes())
             .and_then(|()| stdout.flush())
-            .map_err(|error| Stop::Failure(format!("standard output: {error}")))?,
+            .map_err(|error| Stop::Failure(format!("standard output cannot be written: {error}")))?,
     }
     Ok(observation.is_up())
 }

@@ -15,7 +15,7 @@ use crate::build_info;
 use crate::cli::{Cli, Directories};
 use crate::log;
 use crate::observe::Observer;
-use crate::once::once;
+use crate::once::{check_output, once};
 use crate::stop::Stop;
 use crate::web::{Live, Server, check_telemetry_path, listen};
 
@@ -26,7 +26,8 @@ pub(crate) fn misunderstood(
     clock: fn() -> DateTime<Utc>,
 ) -> ExitCode {
     let arguments = arguments.join(OsStr::new("=")).to_string_lossy().into_owned();
-    if error.use_stderr() && arguments.contains("--log.format=json") {
+    let json = arguments.contains("--log.format=json");
+    if error.use_stderr() && json {
         let text = error.to_string();
         let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
         let text = lines.join("; ").replace(":; ", ": ");
@@ -34,10 +35,21 @@ pub(crate) fn misunderstood(
         tracing::subscriber::with_default(subscriber, || {
             error!("{}", text.strip_prefix("error: ").unwrap_or(&text));
         });
-    } else if error.print().is_err() {
-        return ExitCode::FAILURE;
+    } else if let Err(failed) = error.print() {
+        return not_printed(&failed, if json { log::Format::Json } else { log::Format::Logfmt }, clock);
     }
     ExitCode::from(if error.use_stderr() { 2 } else { 0 })
+}
+
+/// The end of a program that could not print.
+fn not_printed(error: &io::Error, format: log::Format, clock: fn() -> DateTime<Utc>) -> ExitCode {
+    let subscriber = log::subscriber(tracing::Level::INFO, format, clock);
+    if error.kind() != io::ErrorKind::BrokenPipe {
+        tracing::subscriber::with_default(subscriber, || {
+            error!("standard output cannot be written: {error}");
+        });
+    }
+    ExitCode::FAILURE
 }
 
 /// Runs what the command line requests.
@@ -48,7 +60,10 @@ pub(crate) fn start(
 ) -> ExitCode {
     if cli.version {
         let printed = io::stdout().write_all(build_info::version_text().as_bytes());
-        return if printed.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        return match printed.and_then(|()| io::stdout().flush()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failed) => not_printed(&failed, cli.log_format, clock),
+        };
     }
     let subscriber = log::subscriber(cli.log_level, cli.log_format, clock);
     log::tell_of_panics();
@@ -77,7 +92,12 @@ fn run(
         .enable_all()
         .build()?;
     if cli.once {
-        let up = runtime.block_on(once(&observer, clock(), cli.output.as_deref(), &mut io::stdout()));
+        let up = runtime.block_on(async {
+            if let Some(output) = &cli.output {
+                check_output(output, [&directories.backup, &directories.state]).await?;
+            }
+            once(&observer, clock(), cli.output.as_deref(), &mut io::stdout()).await
+        });
         // Does not wait for an observation that hangs.
         runtime.shutdown_background();
         return Ok(if up? { ExitCode::SUCCESS } else { ExitCode::FAILURE });

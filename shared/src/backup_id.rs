@@ -3,10 +3,14 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, NaiveDate, SubsecRound, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 const FORMAT: &str = "%Y-%m-%d-%H-%M-%S";
+
+/// The first and the last second that an id can name: of the years 1 and 9999.
+const FIRST_SECOND: i64 = -62_135_596_800;
+const LAST_SECOND: i64 = 253_402_300_799;
 
 /// Length of every id as text, in bytes.
 pub const BACKUP_ID_BYTES: usize = 19;
@@ -24,9 +28,17 @@ pub struct InvalidBackupId {
 }
 
 impl BackupId {
-    /// The id of a backup that started at `time`.
+    /// The id of a backup that started at `time`. A leap second is the second before it. None if the year is not one of 1 to 9999:
+    /// such an id could not be read again.
+    pub fn of(time: DateTime<Utc>) -> Option<Self> {
+        let second = DateTime::from_timestamp(time.timestamp(), 0)?;
+        (1..=9999).contains(&second.year()).then_some(Self(second))
+    }
+
+    /// The id of [`BackupId::of`], or the first or last one if that has none.
     pub fn at(time: DateTime<Utc>) -> Self {
-        Self(time.trunc_subsecs(0))
+        let nearest = if time < DateTime::UNIX_EPOCH { FIRST_SECOND } else { LAST_SECOND };
+        Self::of(time).unwrap_or(Self(DateTime::from_timestamp(nearest, 0).unwrap_or(DateTime::UNIX_EPOCH)))
     }
 
     /// The second that the id names.
@@ -34,10 +46,10 @@ impl BackupId {
         self.0
     }
 
-    /// The id one second later, for when this one is taken.
+    /// The id one second later, for when this one is taken. None after the last second of the year 9999.
     #[must_use]
-    pub fn next(&self) -> Self {
-        Self(self.0 + TimeDelta::seconds(1))
+    pub fn next(&self) -> Option<Self> {
+        Self::of(self.0 + TimeDelta::seconds(1))
     }
 }
 
@@ -123,7 +135,33 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_leap_second_is_the_second_before_it_and_the_years_end() {
+        let at = |text: &str| BackupId::of(text.parse().unwrap()).map(|id| id.to_string());
+        assert_eq!(at("2016-12-31T23:59:60Z").as_deref(), Some("2016-12-31-23-59-59"));
+        assert_eq!(at("+10000-01-01T00:00:00Z"), None);
+        assert_eq!(at("0000-12-31T23:59:59Z"), None);
+        assert_eq!(
+            BackupId::at("+10000-01-01T00:00:00Z".parse().unwrap()).to_string(),
+            "9999-12-31-23-59-59"
+        );
+        assert_eq!(BackupId::at("-0001-01-01T00:00:00Z".parse().unwrap()).to_string(), "0001-01-01-00-00-00");
+        assert_eq!("9999-12-31-23-59-59".parse::<BackupId>().unwrap().next(), None);
+    }
+
     proptest! {
+        #[test]
+        fn every_id_that_is_made_is_read_again(seconds in any::<i64>(), near in -2_i64..2, nanos in 0_u32..2_000_000_000) {
+            for seconds in [seconds, seconds >> 25, FIRST_SECOND + near, LAST_SECOND + near] {
+                // Only chrono's own range, and leap seconds only where it accepts them.
+                let Some(time) = DateTime::from_timestamp(seconds, nanos) else { continue };
+                let id = BackupId::at(time);
+                for id in [Some(id), BackupId::of(time), id.next(), id.next().and_then(|id| id.next())].into_iter().flatten() {
+                    prop_assert_eq!(id.to_string().parse::<BackupId>(), Ok(id));
+                }
+            }
+        }
+
         #[test]
         fn ids_parse_and_print_both_ways(seconds in 0_i64..253_402_300_799) {
             let id = BackupId::at(DateTime::from_timestamp(seconds, 987_654_321).unwrap());

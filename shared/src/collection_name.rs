@@ -70,9 +70,16 @@ impl CollectionName {
     /// # Errors
     /// When Qdrant does not allow this name.
     pub fn listed(name: String) -> Result<Self, ImpossibleName> {
-        let why = if name.is_empty() {
+        let Some(why) = Self::flaw(&name) else { return Ok(Self(name)) };
+        let shown = format!("\"{}\"", crate::text::shortened(&name, SHOWN_MAX_CHARS));
+        Err(ImpossibleName { shown, why })
+    }
+
+    /// Why Qdrant cannot have a collection with this name. None if it can.
+    pub fn flaw(name: &str) -> Option<&'static str> {
+        Some(if name.is_empty() {
             "it is empty"
-        } else if matches!(name.as_str(), "." | "..") {
+        } else if matches!(name, "." | "..") {
             "it means a directory"
         } else if name.contains('/') {
             "it has a \"/\""
@@ -82,10 +89,8 @@ impl CollectionName {
         } else if name.chars().nth(LISTED_MAX_CHARS).is_some() {
             "it is longer than 255 characters"
         } else {
-            return Ok(Self(name));
-        };
-        let shown = format!("\"{}\"", crate::text::shortened(&name, SHOWN_MAX_CHARS));
-        Err(ImpossibleName { shown, why })
+            return None;
+        })
     }
 
     /// Used instead of a collection for backups of configuration files. No collection can have this name, because Qdrant does not

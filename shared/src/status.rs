@@ -333,7 +333,7 @@ impl OperationStatus {
         self.last_attempt_at = Some(report.started_at);
         self.last_outcome = Some(report.outcome.clone());
         self.last_duration_seconds = Some(report.duration_seconds);
-        self.runs_total += 1;
+        self.runs_total = self.runs_total.saturating_add(1);
         self.failures = report.failures();
         let of_collection = || {
             report.collections.iter().find_map(|collection| {
@@ -358,8 +358,8 @@ impl OperationStatus {
             }
             self.consecutive_failures = 0;
         } else {
-            self.failures_total += 1;
-            self.consecutive_failures += 1;
+            self.failures_total = self.failures_total.saturating_add(1);
+            self.consecutive_failures = self.consecutive_failures.saturating_add(1);
         }
     }
 }

@@ -6,4 +6,4 @@ mod which;
 
 pub use globs::Globs;
 pub use selection::Selection;
-pub use which::{Accept, ChoiceError, Which, choose, choose_one, drill_turn};
+pub use which::{Accept, ChoiceError, Present, Which, choose, choose_one, drill_turn};

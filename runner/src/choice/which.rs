@@ -1,12 +1,12 @@
-//! Selects backups of a collection. Pure functions.
+//! Selects backups of a collection. Pure functions, except for a warning.
 
 use std::cmp::Reverse;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
-use qdrant_backup_shared::FailureKind;
 use qdrant_backup_shared::backup_id::BackupId;
-use qdrant_backup_shared::catalog::{Backup, Condition};
+use qdrant_backup_shared::catalog::{Backup, Condition, counts_as_newest};
 use qdrant_backup_shared::verification::Level;
+use qdrant_backup_shared::{FailureKind, Status};
 
 /// A selection of backups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +23,15 @@ pub enum Which {
     All,
     /// The backup with this id.
     Id(BackupId),
+}
+
+/// What tells the newest backup from one that is dated in the future, because a clock was wrong.
+#[derive(Debug, Clone, Copy)]
+pub struct Present<'a> {
+    /// The history of the runs. None if there is none.
+    pub status: Option<&'a Status>,
+    /// The time now.
+    pub now: DateTime<Utc>,
 }
 
 /// Selections with their own word.
@@ -146,33 +155,56 @@ impl ChoiceError {
     }
 }
 
+impl Present<'_> {
+    /// The first one, or the one that counts as the newest, as in `status`. `newest_first` are backups of one collection.
+    pub fn newest<'b>(
+        self,
+        mut newest_first: impl Iterator<Item = &'b Backup> + Clone,
+    ) -> Option<&'b Backup> {
+        let all = newest_first.clone();
+        let newest = newest_first.next()?;
+        let history = self.status.and_then(|status| status.collections.get(&*newest.collection));
+        Some(counts_as_newest(newest, all, history.and_then(|history| history.last_backup_id), self.now))
+    }
+}
+
 /// Selects from `backups` of one collection, oldest first. Returns at least one, newest first.
 ///
 /// # Errors
 /// As [`ChoiceError`] says.
-pub fn choose(backups: &[Backup], which: Which, accept: Accept) -> Result<Vec<&Backup>, ChoiceError> {
+pub fn choose<'b>(
+    backups: &'b [Backup],
+    which: Which,
+    accept: Accept,
+    present: Present<'_>,
+) -> Result<Vec<&'b Backup>, ChoiceError> {
     let fitting: Vec<&Backup> = match which {
         Which::All => backups.iter().rev().filter(|backup| will_do(backup, accept)).collect(),
         Which::Latest | Which::LatestVerified | Which::Before(_) | Which::LeastRecent | Which::Id(_) => {
-            return choose_one(backups, which, accept).map(|backup| vec![backup]);
+            return choose_one(backups, which, accept, present).map(|backup| vec![backup]);
         }
     };
     if fitting.is_empty() { Err(none_fits(backups, "good backup")) } else { Ok(fitting) }
 }
 
-/// Selects the newest of the backups that [`choose`] returns.
+/// Selects the newest of the backups that [`choose`] returns. Warns of one that would be newer, but is dated in the future.
 ///
 /// # Errors
 /// As [`ChoiceError`] says.
-pub fn choose_one(backups: &[Backup], which: Which, accept: Accept) -> Result<&Backup, ChoiceError> {
+pub fn choose_one<'b>(
+    backups: &'b [Backup],
+    which: Which,
+    accept: Accept,
+    present: Present<'_>,
+) -> Result<&'b Backup, ChoiceError> {
     let mut newest_first = backups.iter().rev();
     match which {
-        Which::Latest | Which::All => newest_first
-            .find(|backup| will_do(backup, accept))
+        Which::Latest | Which::All => latest(newest_first.filter(|backup| will_do(backup, accept)), present)
             .ok_or_else(|| none_fits(backups, "good backup")),
-        Which::LatestVerified => newest_first
-            .find(|backup| backup.is_good() && backup.deepest_pass().is_some())
-            .ok_or_else(|| none_fits(backups, "good and verified backup")),
+        Which::LatestVerified => {
+            let verified = newest_first.filter(|backup| backup.is_good() && backup.deepest_pass().is_some());
+            latest(verified, present).ok_or_else(|| none_fits(backups, "good and verified backup"))
+        }
         Which::Before(time) => {
             newest_first.find(|backup| backup.is_good() && backup.completed_at <= time).ok_or_else(|| {
                 let wanted = format!("good backup from before {}", time.format("%Y-%m-%d %H:%M:%S UTC"));
@@ -194,6 +226,22 @@ pub fn choose_one(backups: &[Backup], which: Which, accept: Accept) -> Result<&B
             named.ok_or(ChoiceError::NoSuchId(id)).and_then(|backup| check_named(backup, accept))
         }
     }
+}
+
+fn latest<'b>(
+    mut newest_first: impl Iterator<Item = &'b Backup> + Clone,
+    present: Present<'_>,
+) -> Option<&'b Backup> {
+    let newest = present.newest(newest_first.clone())?;
+    if let Some(ignored) = newest_first.next().filter(|first| first.backup_id != newest.backup_id) {
+        tracing::warn!(
+            "Backup {} of {} is dated in the future and ignored; the latest is {}",
+            ignored.backup_id,
+            ignored.collection,
+            newest.backup_id
+        );
+    }
+    Some(newest)
 }
 
 fn will_do(backup: &Backup, accept: Accept) -> bool {
@@ -271,7 +319,12 @@ mod tests {
     use super::*;
 
     fn choose(backups: &[Backup], which: Which, force: bool) -> Result<&Backup, ChoiceError> {
-        choose_one(backups, which, if force { Accept::NamedThoughFailed } else { Accept::Good })
+        let accept = if force { Accept::NamedThoughFailed } else { Accept::Good };
+        choose_one(backups, which, accept, present(None))
+    }
+
+    fn present(status: Option<&Status>) -> Present<'_> {
+        Present { status, now: "2025-08-15T14:30:00Z".parse().unwrap() }
     }
 
     const MANIFEST: &str = include_str!("../../../shared/testdata/manifest-v1.json");
@@ -333,6 +386,26 @@ mod tests {
     }
 
     #[test]
+    fn a_backup_dated_in_the_future_is_not_the_latest_if_another_was_made_since() {
+        let mut future = backup(3);
+        future.started_at = "2099-07-15T14:30:00Z".parse().unwrap();
+        let all = [backup(1), backup(2), future.clone()].map(|one| verified(one, CheckOutcome::Passed));
+        let made_last = |backup: &Backup| {
+            let mut status = Status::new("0.2.0".to_owned(), "db-1".to_owned());
+            let entry = status.collections.entry((*backup.collection).clone()).or_default();
+            entry.last_backup_id = Some(backup.backup_id);
+            status
+        };
+        let (since, before) = (made_last(&all[1]), made_last(&all[2]));
+        for which in [Which::Latest, Which::LatestVerified] {
+            let latest = |status| choose_one(&all, which, Accept::Good, present(status)).unwrap();
+            assert_eq!(latest(None), &all[2], "without a history it may be the newest");
+            assert_eq!(latest(Some(&before)), &all[2]);
+            assert_eq!(latest(Some(&since)), &all[1]);
+        }
+    }
+
+    #[test]
     fn before_a_time_means_that_all_of_the_data_is() {
         let all = [backup(1), backup(2)];
         let before = |time: &str| choose(&all, Which::Before(time.parse().unwrap()), false);
@@ -348,14 +421,14 @@ mod tests {
     fn who_takes_whatever_is_known_gets_the_newest_and_all_of_them() {
         let failed = verified(backup(2), CheckOutcome::Failed);
         let all = [backup(1), failed.clone()];
-        assert_eq!(super::choose(&all, Which::Latest, Accept::Any), Ok(vec![&failed]));
-        assert_eq!(super::choose(&all, Which::All, Accept::Any), Ok(vec![&failed, &all[0]]));
-        assert_eq!(super::choose(&all, Which::All, Accept::Good), Ok(vec![&all[0]]));
-        assert_eq!(super::choose(&[], Which::All, Accept::Any), Err(ChoiceError::None));
+        assert_eq!(super::choose(&all, Which::Latest, Accept::Any, present(None)), Ok(vec![&failed]));
+        assert_eq!(super::choose(&all, Which::All, Accept::Any, present(None)), Ok(vec![&failed, &all[0]]));
+        assert_eq!(super::choose(&all, Which::All, Accept::Good, present(None)), Ok(vec![&all[0]]));
+        assert_eq!(super::choose(&[], Which::All, Accept::Any, present(None)), Err(ChoiceError::None));
         let mut incomplete = backup(3);
         incomplete.remark(|remarks| remarks.missing = Some("archive x is missing".to_owned()));
         let id = Which::Id(incomplete.backup_id);
-        assert!(choose_one(std::slice::from_ref(&incomplete), id, Accept::Named).is_ok());
+        assert!(choose_one(std::slice::from_ref(&incomplete), id, Accept::Named, present(None)).is_ok());
     }
 
     #[test]

@@ -89,7 +89,7 @@ pub fn render(checks: &[Check]) -> String {
 pub fn place(settings: &Settings) -> Vec<Check> {
     let layout = repository::layout(settings);
     // Without a directory, the other checks of it would only repeat this.
-    if let Err(refusal) = repository::check_directory(layout.root()) {
+    if let Err(refusal) = repository::check_directory(settings) {
         return vec![Check::of("backup directory", Err::<String, _>(refusal.message))];
     }
     let root = layout.root().display();

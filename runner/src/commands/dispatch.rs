@@ -18,21 +18,26 @@ use crate::commands::cli::{Cli, Command, ConfigCommand};
 use crate::commands::exit::Exit;
 use crate::host::clock::Clock;
 use crate::host::console::Console;
+use crate::host::output;
 use crate::settings::Settings;
 
 /// Prints why the command line is invalid, or the output of `--help` or `--version`.
 pub fn misunderstood(error: &clap::Error, arguments: &[OsString], clock: Clock) -> Exit {
     let is_json = |pair: &[OsString]| pair[0] == "--log-format" && pair[1] == "json";
     let json = arguments.windows(2).any(is_json) || arguments.iter().any(|one| one == "--log-format=json");
-    if error.use_stderr() && json {
-        let console = Console::new(false);
-        tracing::subscriber::with_default(console.subscriber(Level::INFO, LogFormat::Json, clock), || {
+    let console = Console::new(false);
+    let format = if json { LogFormat::Json } else { LogFormat::Text };
+    tracing::subscriber::with_default(console.subscriber(Level::INFO, format, clock), || {
+        if error.use_stderr() && json {
             tracing::error!("{}", in_one_line(&error.to_string()));
-        });
-    } else if error.print().is_err() {
-        return Exit::Failed;
-    }
-    if error.use_stderr() { Exit::Usage } else { Exit::Success }
+        } else if let Err(failed) = error.print() {
+            if failed.kind() != std::io::ErrorKind::BrokenPipe {
+                tracing::error!("{}", output::full(&failed));
+            }
+            return Exit::Failed;
+        }
+        if error.use_stderr() { Exit::Usage } else { Exit::Success }
+    })
 }
 
 /// clap's message on one line.

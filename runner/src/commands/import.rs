@@ -8,7 +8,7 @@ use qdrant_backup_shared::backup_id::BackupId;
 use qdrant_backup_shared::manifest::ServerChecksum;
 use qdrant_backup_shared::text::one_line;
 
-use super::{Refusal, collection, listen, repository};
+use super::{Refusal, listen, repository, target};
 use crate::commands::cli::ImportArgs;
 use crate::commands::exit::Exit;
 use crate::host::clock::Clock;
@@ -19,7 +19,8 @@ use crate::store::import::{Adopted, ImportError, Importer};
 pub async fn import(settings: &Settings, args: &ImportArgs, clock: Clock) -> Result<Exit, Refusal> {
     let signals = listen()?;
     let layout = repository::layout(settings);
-    let collection = args.collection.as_deref().map(collection).transpose()?;
+    let collection = args.collection.as_deref().map(|name| target("--collection", name)).transpose();
+    let collection = collection.map_err(Refusal::configuration)?;
     let at = args.at.as_deref().map(time).transpose()?;
     repository::open(settings)?;
     let _lock = repository::lock(settings, &layout, "import", clock, &signals).await?;
@@ -103,7 +104,9 @@ impl Told<'_> {
 /// A time in RFC 3339, or as a backup id has it.
 fn time(text: &str) -> Result<DateTime<Utc>, Refusal> {
     let rfc = DateTime::parse_from_rfc3339(text).map(|time| time.to_utc());
-    rfc.ok().or_else(|| text.parse::<BackupId>().ok().map(|id| id.time())).ok_or_else(|| {
+    let time = rfc.ok().or_else(|| text.parse::<BackupId>().ok().map(|id| id.time()));
+    // Another time cannot become an id.
+    time.filter(|time| BackupId::of(*time).is_some()).ok_or_else(|| {
         Refusal::configuration(format!(
             "--at: expected a time such as 2025-07-15T14:30:00Z, got \"{}\"",
             one_line(text)

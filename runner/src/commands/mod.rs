@@ -47,7 +47,7 @@ mod transfer;
 mod trial;
 mod verify;
 
-pub use collections::{collection, selection};
+pub use collections::{collection, selection, target};
 pub use connect::{client, client_for_other};
 pub use dispatch::{dispatch, misunderstood};
 pub use finish::{exit, listen, print_report, stopped};

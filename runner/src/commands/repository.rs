@@ -10,13 +10,13 @@ use qdrant_backup_shared::config_file::keys::LOCK_WAIT;
 use qdrant_backup_shared::last_skipped::LastSkipped;
 use qdrant_backup_shared::lock_holder::LockHolder;
 use qdrant_backup_shared::text::one_line;
-use qdrant_backup_shared::{Layout, Repository, atomic, json_file, links};
+use qdrant_backup_shared::{Layout, Repository, Status, atomic, json_file, links};
 
 use super::{Refusal, refused, stopped};
 use crate::commands::exit::Exit;
 use crate::host::clock::Clock;
 use crate::host::signals::Signals;
-use crate::session::{Purpose, Session};
+use crate::session::{Purpose, Session, status_store};
 use crate::settings::{DEFAULT_CONFIG_FILES, Settings};
 use crate::store::lock::{Lock, LockError};
 use crate::store::waiting::Waiting;
@@ -38,6 +38,14 @@ pub fn catalog(layout: &Layout) -> Result<Catalog, Refusal> {
         tracing::warn!("{}", one_line(&unreadable.problem));
     }
     Ok(catalog)
+}
+
+/// The history of the runs, to find the newest backup. If it cannot be read, warns and returns none.
+pub fn history(layout: &Layout) -> Option<Status> {
+    status_store::look(layout).unwrap_or_else(|error| {
+        tracing::warn!("{error}; which backup was made last is unknown");
+        None
+    })
 }
 
 /// As [`catalog`], without the warnings.

@@ -15,10 +15,10 @@ use super::from::From;
 use super::restore_files::restore_files;
 use super::restore_points::restore_points;
 use super::{
-    Refusal, backup, client, client_for_other, listen, print_report, repository, selection, stopped,
+    Refusal, backup, client, client_for_other, listen, print_report, repository, selection, stopped, target,
 };
 use crate::backup::BackupContext;
-use crate::choice::{Selection, Which};
+use crate::choice::{Present, Selection, Which};
 use crate::commands::cli::RestoreArgs;
 use crate::commands::exit::Exit;
 use crate::host::clock::Clock;
@@ -110,8 +110,8 @@ fn plan_options(
     selection: &Selection,
 ) -> Result<PlanOptions, Refusal> {
     let usage = |message: &str| Refusal { exit: Exit::Usage, message: message.to_owned() };
-    let target = args.target.as_deref().map(CollectionName::new).transpose();
-    let target = target.map_err(|error| usage(&format!("--as: {error}")))?;
+    let target = args.target.as_deref().map(|name| target("--as", name)).transpose();
+    let target = target.map_err(|error| usage(&error))?;
     if target.is_some() && selection.names().len() != 1 {
         return Err(usage("--as needs exactly one --collection"));
     }
@@ -184,7 +184,7 @@ async fn dry_run(
     let catalog = repository::catalog(source.layout())?;
     let facts = Facts::ask(destination).await.map_err(refuse)?;
     let status = status_store::look(source.layout()).unwrap_or_else(|error| {
-        tracing::warn!("{error}; retired collections and unfinished restores are unknown");
+        tracing::warn!("{error}; retired collections, unfinished restores and the last backups are unknown");
         None
     });
     options.restoring = status.as_ref().map(|status| status.restoring.clone()).unwrap_or_default();
@@ -197,7 +197,8 @@ async fn dry_run(
     if names.is_empty() {
         return Err(Refusal::failed(NOTHING));
     }
-    let mut plans = plan_all(client, source, &facts, &catalog, &names, options).await;
+    let present = Present { status: status.as_ref(), now: clock.now() };
+    let mut plans = plan_all(client, source, &facts, &catalog, &names, options, present).await;
     for plan in &mut plans {
         let begun = Instant::now();
         if let Some(backup) = &plan.backup

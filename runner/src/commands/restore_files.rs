@@ -16,7 +16,7 @@ use super::corrupt::on_record;
 use super::from::From;
 use super::{Refusal, repository};
 use crate::archive::read::{ArchiveReader, Prove, Source};
-use crate::choice::{Accept, Which, choose_one};
+use crate::choice::{Accept, Present, Which, choose_one};
 use crate::commands::exit::Exit;
 use crate::host::clock::Clock;
 use crate::host::empty_directory::EmptyDirectory;
@@ -46,7 +46,9 @@ pub fn restore_files(from: &From, which: Which, into: &Path, clock: Clock) -> Re
             Err(error) => tracing::warn!("{error}"),
         }
     }
-    let backup = choose_one(&backups, which, Accept::Good)
+    let status = repository::history(&layout);
+    let present = Present { status: status.as_ref(), now: clock.now() };
+    let backup = choose_one(&backups, which, Accept::Good, present)
         .map_err(|error| Refusal::failed(format!("configuration files: {error}")))?;
     if let Some(why) = &backup.remarks().unknown {
         tracing::warn!("backup {} is not known to be good: {}", backup.backup_id, one_line(why));

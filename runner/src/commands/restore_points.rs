@@ -11,13 +11,14 @@ use qdrant_backup_shared::{CollectionName, Failure};
 
 use super::compare::{WORDS, destination, failed};
 use super::scratch_server::scratch_server;
-use super::{Refusal, client, collection, listen, named, repository};
+use super::{Refusal, client, collection, listen, named, repository, target};
 use crate::backup::Stages;
 use crate::commands::cli::RestoreArgs;
 use crate::commands::exit::Exit;
 use crate::host::clock::Clock;
 use crate::host::console::Console;
 use crate::host::output;
+use crate::host::signals::Signals;
 use crate::points::{
     AnnouncePlan, BringBackContext, PointsError, SourceOptions, Wanted, WhichPoints, bring_back, read_ids,
 };
@@ -37,8 +38,9 @@ pub async fn restore_points(
         return Err(usage("--points needs exactly one --collection"));
     };
     let name = collection(name)?;
-    let wanted = wanted(args)?;
-    let into = args.into.as_deref().map(target).transpose()?;
+    let wanted = wanted(args, &signals)?;
+    let into = args.into.as_deref().map(|name| target("--into", &name.to_string_lossy())).transpose();
+    let into = into.map_err(|error| usage(&error))?;
     let (scratch, on_source) = scratch_server(settings, args.on_source, WORDS, &signals.token())?;
     repository::open(settings)?;
     let context = BringBackContext {
@@ -121,7 +123,7 @@ async fn reported(
     brought
 }
 
-fn wanted(args: &RestoreArgs) -> Result<Wanted, Refusal> {
+fn wanted(args: &RestoreArgs, signals: &Signals) -> Result<Wanted, Refusal> {
     let usage = |message: String| Refusal { exit: Exit::Usage, message };
     let which = match (args.ids.as_slice(), &args.filter) {
         ([], None) => WhichPoints::All,
@@ -130,7 +132,10 @@ fn wanted(args: &RestoreArgs) -> Result<Wanted, Refusal> {
                 .map_err(|error| usage(format!("--filter is not valid JSON: {error}")))?;
             WhichPoints::Filter(filter)
         }
-        (words, _) => WhichPoints::Ids(read_ids(words).map_err(|error| {
+        (words, _) => WhichPoints::Ids(read_ids(words, &signals.token()).map_err(|error| {
+            if error.is_interrupted() {
+                return failed("Restore of points", &error, signals);
+            }
             let hint = if words.iter().all(|word| Path::new(word).exists()) {
                 ""
             } else {
@@ -147,12 +152,6 @@ fn wanted(args: &RestoreArgs) -> Result<Wanted, Refusal> {
     }
     // Nothing is overwritten unless requested.
     Ok(Wanted { which, missing: args.missing || !args.changed, changed: args.changed })
-}
-
-fn target(into: &Path) -> Result<CollectionName, Refusal> {
-    let name = into.to_str().unwrap_or_default();
-    CollectionName::new(name)
-        .map_err(|error| Refusal { exit: Exit::Usage, message: format!("--into: {error}") })
 }
 
 /// The plan goes to stdout, or to stderr with `--json`.

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::compare::{WORDS, destination, failed};
 use super::scratch_server::scratch_server;
-use super::{Refusal, client, client_for_other, collection, listen, repository};
+use super::{Refusal, client, client_for_other, collection, listen, repository, target};
 use crate::commands::cli::{ExportArgs, ImportArgs};
 use crate::commands::exit::Exit;
 use crate::host::clock::Clock;
@@ -72,8 +72,14 @@ pub async fn import_points(settings: &Settings, args: &ImportArgs) -> Result<Exi
         Some(other) => client_for_other(settings, other, signals.token())?,
         None => client(settings, signals.token())?,
     };
-    let context = ImportContext { client, into: collection(into)?, set, resume: args.resume };
-    let mut input = Input::open(file).map_err(Refusal::failed)?;
+    let context = ImportContext {
+        client,
+        into: target("--into", into).map_err(Refusal::configuration)?,
+        set,
+        resume: args.resume,
+    };
+    let mut input =
+        Input::open(file, &signals.token()).map_err(|error| failed("Import of points", &error, &signals))?;
     let imported = import(&context, &mut input).await;
     let imported = imported.map_err(|error| failed("Import of points", &error, &signals))?;
     for warning in &imported.warnings {

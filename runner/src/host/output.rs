@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use chrono::{DateTime, TimeDelta, Utc};
 use comfy_table::{CellAlignment, ColumnConstraint, Table, TableStyle, Width};
 use qdrant_backup_shared::text;
+use rustix::fs::{OFlags, fstat, stat};
 
 /// Prints `text` and a newline to stdout. A closed pipe, as in `qdrant-backup list | head`, is not a failure.
 ///
@@ -18,8 +19,22 @@ pub fn print(text: &str) -> io::Result<()> {
         .and_then(|()| stdout.flush());
     match result {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        other => other,
+        Err(error) => Err(full(&error)),
+        Ok(()) => Ok(()),
     }
+}
+
+/// An error of stdout that says so.
+pub fn full(error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("standard output cannot be written: {error}"))
+}
+
+/// Whether stdout was closed when the program started: `/dev/null` is then in its place, open for reading, too.
+pub fn is_closed() -> bool {
+    let stdout = io::stdout();
+    let opened = rustix::fs::fcntl_getfl(&stdout).unwrap_or(OFlags::WRONLY);
+    let (Ok(stdout), Ok(null)) = (fstat(&stdout), stat("/dev/null")) else { return false };
+    opened.contains(OFlags::RDWR) && (stdout.st_mode, stdout.st_rdev) == (null.st_mode, null.st_rdev)
 }
 
 /// Maximum number of rows formatted at a time, because formatting needs much more memory than the text.

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use chrono::DateTime;
+use qdrant_backup_shared::config_file::repository_secrets;
 use qdrant_backup_shared::fuzzing::{assert_line, text};
 
 use super::error::{gist, meaning};
 use super::listing::{Listing, Snapshot};
 use super::locks::{Lock, Us, all_stale_are_ours};
-use super::restic::{locked_by, passwords_of, summary, version};
+use super::restic::{locked_by, summary, version};
 
 /// One kind of restic's output: lists, locks, progress lines, or error messages.
 pub fn restic_answer(data: &[u8]) {
@@ -22,7 +23,7 @@ pub fn restic_answer(data: &[u8]) {
     summary(data);
     let said = text(data);
     version(&said);
-    passwords_of(&said);
+    repository_secrets(&said);
     assert_line(&gist(&said));
     assert_line(&locked_by(&said));
     for code in [None, Some(1), Some(10)] {

@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::process::{ChildStdout, Command, Stdio};
 
+use qdrant_backup_shared::config_file::repository_secrets;
 use qdrant_backup_shared::text::one_line;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -246,9 +247,11 @@ impl Restic {
             return Ok(());
         }
         self.go_on()?;
+        // Before a part of a password is masked that is also a word of restic's.
+        let meaning = meaning(status.code(), &said);
         let said = self.masked(&said);
         let (place, repository) = (&self.settings.place, self.settings.place.shown_repository());
-        Err(match meaning(status.code(), &said) {
+        Err(match meaning {
             Meaning::WrongPassword => {
                 let file = place.password_file.display().to_string();
                 OffsiteError::WrongPassword { file, repository }
@@ -271,20 +274,12 @@ impl Restic {
         let mut said = said.replace(place.repository.expose(), &place.shown_repository());
         let values = self.settings.environment().unwrap_or_default().into_values();
         let mut secrets: Vec<String> = values.filter(|value| value.len() >= 6).collect();
-        secrets.extend(passwords_of(place.repository.expose()));
+        secrets.extend(repository_secrets(place.repository.expose()));
         for secret in secrets {
             said = said.replace(&secret, MASK);
         }
         said
     }
-}
-
-/// The user's part of an address, and the password alone.
-pub(super) fn passwords_of(repository: &str) -> Vec<String> {
-    let Some((_, rest)) = repository.split_once("//") else { return Vec::new() };
-    let Some((user, _)) = rest.rsplit_once('@') else { return Vec::new() };
-    let password = user.split_once(':').map(|(_, password)| password.to_owned());
-    [Some(user.to_owned()), password].into_iter().flatten().filter(|text| !text.is_empty()).collect()
 }
 
 /// Removes our variables, and those for restic's repository and password, from a child's environment.
@@ -404,12 +399,6 @@ mod tests {
         assert_eq!(of("restic 0.18.1-dev compiled"), Some((0, 18)));
         assert_eq!(of("rustic 1.0"), None);
         assert!((0, 9) < OLDEST && (1, 0) >= OLDEST);
-    }
-
-    #[test]
-    fn the_secret_parts_of_an_address_are_known() {
-        assert_eq!(passwords_of("rest:https://me:pa:ss@h/x"), ["me:pa:ss", "pa:ss"]);
-        assert!(passwords_of("s3:https://h/x").is_empty() && passwords_of("/mnt").is_empty());
     }
 
     #[test]

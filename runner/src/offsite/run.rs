@@ -380,7 +380,9 @@ impl AtPlace<'_> {
             HumanBytes(made.added_bytes)
         );
         let added_bytes = made.added_bytes;
-        amend(self.session, name, |status| status.added_bytes_total += added_bytes);
+        amend(self.session, name, |status| {
+            status.added_bytes_total = status.added_bytes_total.saturating_add(added_bytes);
+        });
         self.report.copied.push(CopiedBackup {
             collection: (*backup.collection).clone(),
             backup_id: backup.backup_id,

@@ -2,38 +2,88 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
+use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+use tokio_util::sync::CancellationToken;
 
 use super::error::PointsError;
 
 /// Maximum length of a line with a point. Qdrant accepts requests of 32 MiB unless `service.max_request_size_mb` says otherwise.
 pub(super) const POINT_MAX_BYTES: usize = 256 << 20;
 
+/// How often to check for a signal while there is nothing to read.
+const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+
 /// Lines of a file.
 pub struct Input {
     from: String,
     lines: Box<dyn BufRead + Send>,
     line: u64,
+    interrupt: CancellationToken,
+}
+
+/// A file that may be a pipe to which nobody writes. Reading ends with an error after a signal.
+struct Watched {
+    file: File,
+    interrupt: CancellationToken,
+}
+
+impl Read for Watched {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            if self.interrupt.is_cancelled() {
+                return Err(io::Error::other("interrupted by a signal"));
+            }
+            match poll(&mut [PollFd::new(&self.file, PollFlags::IN)], Some(&LOOK)) {
+                Ok(0) | Err(Errno::INTR) => continue,
+                Ok(_) => {}
+                Err(error) => return Err(error.into()),
+            }
+            match self.file.read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                read => return read,
+            }
+        }
+    }
 }
 
 impl Input {
-    /// The file, or stdin for `-`.
+    /// The file, or stdin for `-`. `interrupt` ends reading.
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn open(path: &Path) -> Result<Self, PointsError> {
-        let from = path.display().to_string();
-        let failed = |source: io::Error| PointsError::File { what: format!("{from} cannot be read"), source };
-        if path == Path::new("-") {
-            return Self::of("stdin".to_owned(), io::stdin());
+    pub fn open(path: &Path, interrupt: &CancellationToken) -> Result<Self, PointsError> {
+        let is_stdin = path == Path::new("-");
+        let from = if is_stdin { "stdin".to_owned() } else { path.display().to_string() };
+        let file = if is_stdin {
+            io::stdin().as_fd().try_clone_to_owned().map(File::from)
+        } else {
+            // A pipe without a writer must not block here.
+            File::options().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path)
+        };
+        match file {
+            Ok(file) => Self::new(from, Watched { file, interrupt: interrupt.clone() }, interrupt.clone()),
+            Err(source) => Err(PointsError::File { what: format!("{from} cannot be read"), source }),
         }
-        Self::of(from.clone(), File::open(path).map_err(failed)?)
     }
 
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(super) fn of(from: String, raw: impl Read + Send + 'static) -> Result<Self, PointsError> {
-        let failed = |source: io::Error| PointsError::File { what: format!("{from} cannot be read"), source };
+        Self::new(from, raw, CancellationToken::new())
+    }
+
+    fn new(
+        from: String,
+        raw: impl Read + Send + 'static,
+        interrupt: CancellationToken,
+    ) -> Result<Self, PointsError> {
+        let failed = |source| failed(&interrupt, format!("{from} cannot be read"), source);
         let mut raw = BufReader::with_capacity(1 << 16, raw);
         let lines: Box<dyn BufRead + Send> = match raw.fill_buf().map_err(failed)? {
             [0x1f, 0x8b, ..] => Box::new(BufReader::new(MultiGzDecoder::new(raw))),
@@ -42,7 +92,7 @@ impl Input {
             }
             _ => Box::new(raw),
         };
-        Ok(Self { from, lines, line: 0 })
+        Ok(Self { from, lines, line: 0, interrupt })
     }
 
     /// The next line that is not empty, without its end.
@@ -53,9 +103,9 @@ impl Input {
         loop {
             let mut line = Vec::new();
             let read = self.lines.by_ref().take(max_bytes as u64 + 1).read_until(b'\n', &mut line);
-            let read = read.map_err(|source| PointsError::File {
-                what: format!("{} cannot be read after line {}", self.from, self.line),
-                source,
+            let read = read.map_err(|source| {
+                let what = format!("{} cannot be read after line {}", self.from, self.line);
+                failed(&self.interrupt, what, source)
             })?;
             if read == 0 {
                 return Ok(None);
@@ -78,12 +128,23 @@ impl Input {
     }
 }
 
+fn failed(interrupt: &CancellationToken, what: String, source: io::Error) -> PointsError {
+    if interrupt.is_cancelled() {
+        return crate::qdrant::Error::Interrupted.into();
+    }
+    PointsError::File { what, source }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::points::output::Output;
 
     const MAX: usize = 1000;
+
+    fn open(path: &Path) -> Result<Input, PointsError> {
+        Input::open(path, &CancellationToken::new())
+    }
 
     #[test]
     fn what_was_written_is_read_back_whatever_it_was_compressed_with() {
@@ -96,14 +157,14 @@ mod tests {
             }
             assert!(!path.exists(), "it has no name yet");
             output.finish().unwrap();
-            let mut input = Input::open(&path).unwrap();
+            let mut input = open(&path).unwrap();
             for line in 0..1000 {
                 assert_eq!(input.line(MAX).unwrap(), Some(format!("{{\"line\":{line}}}")));
             }
             assert_eq!(input.line(MAX).unwrap(), None);
             assert!(Output::open(&path, false).is_err());
             Output::open(&path, true).unwrap().finish().unwrap();
-            assert_eq!(Input::open(&path).unwrap().line(MAX).unwrap(), None, "{name}");
+            assert_eq!(open(&path).unwrap().line(MAX).unwrap(), None, "{name}");
         }
     }
 
@@ -117,7 +178,7 @@ mod tests {
         output.finish().unwrap();
         let file = File::options().write(true).open(&path).unwrap();
         file.set_len(file.metadata().unwrap().len() / 2).unwrap();
-        let mut input = Input::open(&path).unwrap();
+        let mut input = open(&path).unwrap();
         let error = loop {
             match input.line(MAX) {
                 Ok(line) => assert!(line.is_some(), "it ended as if it were whole"),
@@ -128,7 +189,7 @@ mod tests {
     }
     #[test]
     fn an_endless_line_is_an_error_and_does_not_fill_the_memory() {
-        let mut input = Input::open(Path::new("/dev/zero")).unwrap();
+        let mut input = open(Path::new("/dev/zero")).unwrap();
         let error = input.line(MAX).unwrap_err().to_string();
         assert!(error.ends_with("/dev/zero, line 1: it has more than 1000 bytes"), "{error}");
 

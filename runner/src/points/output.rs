@@ -9,6 +9,7 @@ use flate2::write::GzEncoder;
 use qdrant_backup_shared::atomic::{ARCHIVE_MODE, AtomicFile};
 
 use super::error::PointsError;
+use crate::host::output::is_closed;
 
 /// Fast, with the same compression as archives.
 const GZIP_LEVEL: u32 = 6;
@@ -60,6 +61,9 @@ impl Output {
         if path == Path::new("-") {
             if io::stdout().is_terminal() {
                 return Err(failed(io::Error::other("stdout is a terminal; redirect it or give a file")));
+            }
+            if is_closed() {
+                return Err(failed(io::Error::other("it is closed; redirect it or give a file")));
             }
             let encoder = Encoder::Plain(BufWriter::new(Raw::Stdout));
             return Ok(Self { to: "stdout".to_owned(), encoder, replace });

@@ -53,7 +53,7 @@ pub fn choose(
     let backups = session.catalog().collections.get(&options.collection);
     let backups = backups.map(Vec::as_slice).unwrap_or_default();
     let accept = if options.accept_failed { Accept::NamedThoughFailed } else { Accept::Good };
-    let backup = choose_one(backups, which, accept)?;
+    let backup = choose_one(backups, which, accept, session.present())?;
     if let Some(why) = &backup.remarks().unknown {
         tracing::warn!("backup {} is not known to be good: {}", backup.backup_id, one_line(why));
     }

@@ -294,7 +294,7 @@ mod tests {
                 assert!(catalog.orphans.is_empty() && catalog.unreadable.is_empty());
                 assert_eq!(backups.len(), if done == 0 { 2 } else { 1 });
                 assert_eq!(files(&layout, id), if done == 0 { 3 + archives } else { 0 });
-                assert_eq!(files(&layout, id.next()), 0);
+                assert_eq!(files(&layout, id.next().unwrap()), 0);
                 assert_eq!(finished.is_empty(), done == 0 || done >= 4 + archives);
                 assert_eq!(
                     finish(&layout, &noted).unwrap(),

@@ -52,10 +52,14 @@ pub fn as_text(plan: &Plan, now: DateTime<Utc>) -> String {
 
 fn backup_words(backup: &Whole, now: DateTime<Utc>) -> String {
     let manifest = &backup.manifest;
+    let age = if manifest.started_at > now {
+        "dated in the future".to_owned()
+    } else {
+        format!("{} old", output::age(manifest.started_at, now))
+    };
     format!(
-        "{}, {} old, {} points, {} ({} stored), from Qdrant {}",
+        "{}, {age}, {} points, {} ({} stored), from Qdrant {}",
         manifest.backup_id,
-        output::age(manifest.started_at, now),
         manifest.points_told().map_or_else(|| "unknown".to_owned(), |points| points.to_string()),
         HumanBytes(manifest.snapshot_size_bytes()),
         HumanBytes(manifest.stored_size_bytes()),

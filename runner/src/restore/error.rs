@@ -139,6 +139,14 @@ pub enum RestoreError {
         /// The collection that it refers to.
         collection: String,
     },
+    /// The backed-up collection has a name that Qdrant does not allow.
+    #[error("Qdrant cannot have a collection \"{target}\": {why}; choose another name with --as")]
+    TargetIsNoName {
+        /// The impossible name.
+        target: CollectionName,
+        /// Why it is impossible.
+        why: &'static str,
+    },
     /// The name is reserved for drills.
     #[error(
         "\"{target}\" is a name reserved for drills, which delete such collections; choose another name with --as"
@@ -261,6 +269,7 @@ impl RestoreError {
             | Self::NotAsItWasLeft { .. }
             | Self::Incompatible { .. }
             | Self::TargetIsAlias { .. }
+            | Self::TargetIsNoName { .. }
             | Self::TargetIsScratch { .. }
             | Self::SafetyElsewhere { .. }
             | Self::AliasElsewhere { .. }

@@ -17,7 +17,7 @@ use super::order::Destination;
 use super::read::sole_archive;
 use super::shard_keys::{check_existing, check_new, shard_keys_of};
 use crate::archive::read::Source;
-use crate::choice::{Accept, Which, choose_one};
+use crate::choice::{Accept, Present, Which, choose_one};
 use crate::qdrant::{Alias, AliasChange, Client, Error, Nodes};
 use qdrant_backup_shared::scratch_name::is_scratch;
 
@@ -164,10 +164,11 @@ pub async fn plan_all(
     catalog: &Catalog,
     collections: &[CollectionName],
     options: &PlanOptions,
+    present: Present<'_>,
 ) -> Vec<Plan> {
     let mut plans = Vec::new();
     for collection in collections {
-        plans.push(plan(client, source, facts, catalog, collection, options).await);
+        plans.push(plan(client, source, facts, catalog, collection, options, present).await);
     }
     let claims: Vec<(String, CollectionName)> = plans
         .iter()
@@ -195,6 +196,7 @@ async fn plan(
     catalog: &Catalog,
     collection: &CollectionName,
     options: &PlanOptions,
+    present: Present<'_>,
 ) -> Plan {
     let target = options.target.clone().unwrap_or_else(|| collection.clone());
     let mut plan = Plan {
@@ -214,7 +216,7 @@ async fn plan(
     };
     let backups = catalog.collections.get(collection).map(Vec::as_slice).unwrap_or_default();
     let accept = if options.force { Accept::NamedThoughFailed } else { Accept::Good };
-    match choose_one(backups, options.which, accept) {
+    match choose_one(backups, options.which, accept, present) {
         Ok(backup) => {
             if let Err(error) = plan.take_backup(source.layout(), backup, facts, options) {
                 plan.obstacles.push(error.into());
@@ -334,6 +336,10 @@ impl Plan {
         if let Some(alias) = facts.aliases.iter().find(|alias| alias.alias_name == target.as_str()) {
             let collection = qdrant_backup_shared::text::shortened(&alias.collection_name, 120);
             self.obstacles.push(RestoreError::TargetIsAlias { target, collection });
+            return Ok(());
+        }
+        if let Some(why) = CollectionName::flaw(target.as_str()) {
+            self.obstacles.push(RestoreError::TargetIsNoName { target, why });
             return Ok(());
         }
         if is_scratch(target.as_str()) {

@@ -83,7 +83,7 @@ async fn make_plans(session: &Session, context: &RestoreContext) -> Result<(Fact
         every(catalog, Some(session.status()), context.include_retired)
     };
     let options = PlanOptions { restoring: session.status().restoring.clone(), ..context.options.clone() };
-    let plans = plan_all(client, session.source(), &facts, catalog, &all, &options).await;
+    let plans = plan_all(client, session.source(), &facts, catalog, &all, &options, session.present()).await;
     Ok((facts, plans))
 }
 

@@ -20,6 +20,7 @@ use qdrant_backup_shared::text::one_line;
 use qdrant_backup_shared::{CollectionName, Failure, FailureKind, Layout, Repository};
 
 use crate::archive::read::{Elsewhere, Source};
+use crate::choice::Present;
 use crate::host::clock::Clock;
 use crate::session::status_store::{StatusError, StatusStore};
 use crate::session::warnings::Warnings;
@@ -199,6 +200,11 @@ impl Session {
     /// The status as it is now.
     pub fn status(&self) -> &Status {
         self.store.get()
+    }
+
+    /// What tells the newest backup of a collection.
+    pub fn present(&self) -> Present<'_> {
+        Present { status: Some(self.status()), now: self.now() }
     }
 
     /// Changes the status and writes it. A failure is logged once, and makes the run fail at its end.

@@ -256,7 +256,9 @@ fn move_aside(path: &Path, now: DateTime<Utc>) -> io::Result<PathBuf> {
         let aside = path.with_file_name(format!("status.json.unreadable-{id}"));
         match atomic::rename_new(path, &aside) {
             Ok(()) => return Ok(aside),
-            Err(problem) if problem.kind() == io::ErrorKind::AlreadyExists => id = id.next(),
+            Err(problem) if problem.kind() == io::ErrorKind::AlreadyExists => {
+                id = id.next().ok_or(problem)?
+            }
             Err(problem) => return Err(problem),
         }
     }

@@ -6,7 +6,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use qdrant_backup_shared::atomic::{self, ARCHIVE_MODE, AtomicFile};
 use qdrant_backup_shared::backup_id::BackupId;
 use qdrant_backup_shared::file_system::{room, syncs_directories};
@@ -23,8 +23,13 @@ pub const RESERVE_BYTES: u64 = 16 << 20;
 /// Creates the directories for `collection` if needed, and returns the first unused id from `at` on.
 ///
 /// # Errors
-/// When a directory cannot be created or listed, or the file system returns another directory for it.
+/// When `at` has no id, a directory cannot be created or listed, or the file system returns another directory for it.
 pub fn prepare(layout: &Layout, collection: &CollectionName, at: DateTime<Utc>) -> io::Result<BackupId> {
+    let no_id = || {
+        let time = at.to_rfc3339_opts(SecondsFormat::Secs, true);
+        io::Error::other(format!("no backup can have the time {time}: the years 1 to 9999 are possible"))
+    };
+    let mut id = BackupId::of(at).ok_or_else(no_id)?;
     if !collection.is_files() {
         atomic::create_directory(&layout.collections()).map_err(|error| explain(layout.root(), error))?;
         links::trusted(layout, &layout.collections())?;
@@ -47,9 +52,8 @@ pub fn prepare(layout: &Layout, collection: &CollectionName, at: DateTime<Utc>) 
             FileRole::Temporary | FileRole::Foreign => false,
         };
     }
-    let mut id = BackupId::at(at);
     while taken.contains(&id) {
-        id = id.next();
+        id = id.next().ok_or_else(no_id)?;
     }
     Ok(id)
 }
@@ -247,6 +251,22 @@ mod tests {
             atomic::write(&layout.collection(&collection).join(name), 0o600, b"").unwrap();
         }
         assert_eq!(prepare(&layout, &collection, at).unwrap().to_string(), "2025-07-15-14-30-02");
+    }
+
+    #[test]
+    fn a_time_without_an_id_is_refused_also_when_the_last_id_is_taken() {
+        let directory = tempfile::tempdir().unwrap();
+        let layout = layout(&directory);
+        let collection = CollectionName::new("a").unwrap();
+        let prepare = |at: &str| prepare(&layout, &collection, at.parse().unwrap());
+        assert_eq!(prepare("2016-12-31T23:59:60Z").unwrap().to_string(), "2016-12-31-23-59-59");
+        assert_eq!(prepare("9999-12-31T23:59:59Z").unwrap().to_string(), "9999-12-31-23-59-59");
+        let name = "a-9999-12-31-23-59-59.snapshot";
+        atomic::write(&layout.collection(&collection).join(name), 0o600, b"").unwrap();
+        for at in ["9999-12-31T23:59:59Z", "+10000-01-01T00:00:00Z", "0000-12-31T23:59:59Z"] {
+            let error = prepare(at).unwrap_err().to_string();
+            assert!(error.ends_with(&format!("time {at}: the years 1 to 9999 are possible")), "{error}");
+        }
     }
 
     #[test]

@@ -113,10 +113,10 @@ fn move_aside(path: &Path, now: DateTime<Utc>) -> Result<PathBuf, RecordError> {
         let mut aside = path.as_os_str().to_owned();
         aside.push(format!(".unreadable-{id}"));
         let aside = PathBuf::from(aside);
-        match atomic::rename_new(path, &aside) {
-            Ok(()) => return Ok(aside),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => id = id.next(),
-            Err(source) => return Err(RecordError::MoveAside { path: path.to_owned(), source }),
+        match (atomic::rename_new(path, &aside), id.next()) {
+            (Ok(()), _) => return Ok(aside),
+            (Err(error), Some(next)) if error.kind() == io::ErrorKind::AlreadyExists => id = next,
+            (Err(source), _) => return Err(RecordError::MoveAside { path: path.to_owned(), source }),
         }
     }
 }

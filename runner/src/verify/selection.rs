@@ -9,7 +9,7 @@ use qdrant_backup_shared::catalog::{Backup, Catalog};
 use qdrant_backup_shared::verification::Level;
 use qdrant_backup_shared::{CollectionName, Status};
 
-use crate::choice::{Accept, ChoiceError, Selection, Which, choose};
+use crate::choice::{Accept, ChoiceError, Present, Selection, Which, choose};
 
 /// The selection of backups in each collection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,19 +50,20 @@ pub(super) fn select(
     for name in collections.names().iter().filter(|name| !wanted.contains_key(name)) {
         selection.absent.push((name.clone(), ChoiceError::None.to_string()));
     }
+    let present = Present { status: Some(status), now };
     let due = match extent {
         Extent::Due { within, interval } => {
             let is_gone = |name: &CollectionName| {
                 status.retired_collections.contains(name)
                     || status.collections.get(name).is_some_and(|entry| entry.on_server == Some(false))
             };
-            due(&wanted, &is_gone, now, within, interval)
+            due(&wanted, &is_gone, present, within, interval)
         }
         Extent::Asked(_) => BTreeSet::new(),
     };
     for (name, backups) in &wanted {
         let chosen = match extent {
-            Extent::Asked(which) => choose(backups, which, Accept::Any),
+            Extent::Asked(which) => choose(backups, which, Accept::Any, present),
             Extent::Due { .. } => {
                 let newest_first = backups.iter().rev();
                 Ok(newest_first.filter(|backup| due.contains(&(*name, backup.backup_id))).collect())
@@ -88,24 +89,25 @@ pub(super) fn select(
     selection
 }
 
-/// The backups that are due at `now`: the newest and the newest good one of each collection, and of the others those
+/// The backups that are due now: the newest and the newest good one of each collection, and of the others those
 /// whose archive was read longest ago, as many as one run every `interval` must read to cover all of them `within` a
 /// time. A time in the future counts as never. The newest backup of a collection that `is_gone` does not change: once
 /// read, it counts as one of the others.
 pub fn due<'c>(
     collections: &BTreeMap<&'c CollectionName, &'c Vec<Backup>>,
     is_gone: &dyn Fn(&CollectionName) -> bool,
-    now: DateTime<Utc>,
+    present: Present<'_>,
     within: Duration,
     interval: Duration,
 ) -> BTreeSet<(&'c CollectionName, BackupId)> {
+    let now = present.now;
     let mut due = BTreeSet::new();
     let mut others = Vec::new();
     for (name, backups) in collections {
         // Offsite-only backups cannot be read here.
         let here = || backups.iter().filter(|backup| !backup.is_offsite_only());
-        let newest = here().next_back();
-        let newest_good = backups.iter().rev().find(|backup| backup.is_good());
+        let newest = present.newest(here().rev());
+        let newest_good = present.newest(backups.iter().rev().filter(|backup| backup.is_good()));
         let newest = newest.into_iter().chain(newest_good);
         let unread = newest.filter(|backup| !is_gone(name) || last_read(backup, now).is_none());
         due.extend(unread.map(|backup| (*name, backup.backup_id)));

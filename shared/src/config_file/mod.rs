@@ -21,7 +21,7 @@ pub use hook::HookCommand;
 pub use keys::RetentionOverride;
 pub use kinds::{Located, MASK, Place, Reading, Written};
 pub use knob::{About, CommandOption, Declared, Follows, Knob, Otherwise, Read};
-pub use offsite::{OffsitePlace, shown_repository};
+pub use offsite::{OffsitePlace, repository_secrets, shown_repository};
 pub use policy::Policy;
 pub use problem::Problem;
 pub use suggest::closest;

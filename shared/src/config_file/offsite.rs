@@ -57,6 +57,8 @@ const KEYS: [&str; 11] = [
     "extra_options",
 ];
 const DEFAULT_CHECK: Duration = Duration::from_secs(30 * 86_400);
+/// Minimum length of a part of a password that is masked, in bytes.
+const PIECE: usize = 3;
 const DEFAULT_PRUNE: &str = "@weekly";
 const EXPECTED: &str = "expected a list such as [{name: nas, repository: /mnt/nas/restic, password_file: /etc/qdrant-backup/restic-password}]";
 
@@ -74,8 +76,18 @@ impl OffsitePlace {
     }
 }
 
-/// A restic repository without secrets: removes everything between `//` and the last `@` of the host.
+/// A restic repository without secrets: removes everything between `//` and the last `@` of the host, and the parameters of an
+/// rclone connection string.
 pub fn shown_repository(repository: &str) -> String {
+    if let Some((remote, parameters)) = rclone_parameters(repository) {
+        // A colon in quotes belongs to a value.
+        let path = repository.rsplit_once(':').filter(|(_, path)| !path.contains(['"', '\'']));
+        let path = path.filter(|_| parameters.len() < repository.len() - remote.len() - 1);
+        return one_line(&format!(
+            "{remote},{MASK}{}",
+            path.map(|(_, path)| format!(":{path}")).unwrap_or_default()
+        ));
+    }
     let Some((scheme, rest)) = repository.split_once("//") else { return one_line(repository) };
     let (host, path) = match rest.find('/') {
         // A password may contain a slash; the host is then after it.
@@ -90,6 +102,37 @@ pub fn shown_repository(repository: &str) -> String {
         None => host.to_owned(),
     };
     one_line(&format!("{scheme}//{host}{path}"))
+}
+
+/// The remote before the parameters of `rclone:REMOTE,NAME=VALUE,…:PATH`, and the parameters.
+fn rclone_parameters(repository: &str) -> Option<(&str, &str)> {
+    let rest = repository.strip_prefix("rclone:")?;
+    let connection = rest.rsplit_once(':').map_or(rest, |(connection, _)| connection);
+    let (remote, parameters) = connection.split_once(',')?;
+    Some((&repository[.."rclone:".len() + remote.len()], parameters))
+}
+
+/// Secrets in the address of a restic repository, the longest first. restic also repeats parts of an address that it cannot read,
+/// such as the password up to a slash.
+pub fn repository_secrets(repository: &str) -> Vec<String> {
+    let mut secrets = Vec::new();
+    if let Some((_, parameters)) = rclone_parameters(repository) {
+        secrets.push(parameters);
+        let values = parameters.split(',').map(|one| one.split_once('=').map_or(one, |(_, value)| value));
+        secrets
+            .extend(values.map(|value| value.trim_matches(['"', '\''])).filter(|value| value.len() >= PIECE));
+    } else if let Some((_, rest)) = repository.split_once("//")
+        && let Some((user, _)) = rest.rsplit_once('@')
+    {
+        secrets.push(user);
+        if let Some((_, password)) = user.split_once(':') {
+            secrets.push(password);
+            secrets.extend(password.split(['/', '@', ':', '?', '#']).filter(|piece| piece.len() >= PIECE));
+        }
+    }
+    secrets.retain(|secret| !secret.is_empty());
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    secrets.into_iter().map(str::to_owned).collect()
 }
 
 /// A list of places. None if one of them is invalid.
@@ -356,8 +399,30 @@ mod tests {
             ("rest:http://me:pa/ss@h/x", "rest:http://********@h/x"),
             ("rest:http://me:p@ss@h", "rest:http://********@h"),
             ("sftp:me@h:/x", "sftp:me@h:/x"),
+            ("rclone:drive:a,b", "rclone:drive:a,b"),
+            ("rclone::local:/x", "rclone::local:/x"),
+            ("rclone:,user=x,pass=s3cretpw:foo", "rclone:,********:foo"),
+            ("rclone::webdav,url=\"https://u:p@h/\",pass=pw:a/b", "rclone::webdav,********:a/b"),
+            ("rclone:drive,pass=\"a:b\"", "rclone:drive,********"),
+            ("rclone:drive,pass=ab", "rclone:drive,********"),
         ] {
             assert_eq!(shown_repository(repository), shown);
+        }
+    }
+
+    #[test]
+    fn every_piece_of_a_password_is_a_secret() {
+        for (repository, secrets) in [
+            ("/mnt/nas", &[][..]),
+            ("rest:http://user:s3cret/pw@localhost:1/", &["user:s3cret/pw", "s3cret/pw", "s3cret"]),
+            (
+                "rest:http://u:ab@cde?fgh#i:jkl@h/",
+                &["u:ab@cde?fgh#i:jkl", "ab@cde?fgh#i:jkl", "cde", "fgh", "jkl"],
+            ),
+            ("rclone:,user=x,pass=s3cretpw:foo", &["user=x,pass=s3cretpw", "s3cretpw"]),
+            ("rclone:drive,pass=\"a,b:cde\":foo", &["pass=\"a,b:cde\"", "b:cde"]),
+        ] {
+            assert_eq!(repository_secrets(repository), secrets, "{repository}");
         }
     }
 }

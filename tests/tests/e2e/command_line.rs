@@ -302,9 +302,36 @@ fn a_report_that_cannot_be_printed_is_a_failure_but_the_backup_is_there() {
     let mut full = place.command(&["backup", "--json"]);
     full.stdout(fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
     let ran = Running::start(&mut full).end().code(1);
-    assert!(ran.stderr.contains("No space left on device"), "{}", ran.stderr);
+    let full = "ERROR: standard output cannot be written: No space left on device";
+    assert!(ran.stderr.contains(full), "{}", ran.stderr);
     assert_eq!(place.prove(), 2);
     assert_eq!(server.snapshot_names("vectors"), none());
+
+    for arguments in [&["list"][..], &["status"], &["config", "show"], &["prune", "--dry-run"], &["--help"]] {
+        let mut command = place.command(arguments);
+        command.env("BACKUP_RETENTION_DAYS", "7");
+        command.stdout(fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
+        Ran::of(&mut command).code(1).says(&[full]);
+    }
+}
+
+#[test]
+fn an_export_to_a_closed_standard_output_is_a_failure() {
+    let Scene { server: _server, place } = backed_up();
+    for points in [&[][..], &["--points", "--on-source"]] {
+        let export = place.command(&[&["export", "-c", "vectors", "-o", "-"][..], points].concat());
+        let mut closed = std::process::Command::new("sh");
+        closed.args(["-c", "exec \"$0\" \"$@\" >&-"]).arg(export.get_program()).args(export.get_args());
+        for (name, value) in export.get_envs() {
+            match value {
+                Some(value) => closed.env(name, value),
+                None => closed.env_remove(name),
+            };
+        }
+        Ran::of(&mut closed).code(1).says(&["closed"]);
+    }
+    let mut export = place.command(&["export", "-c", "vectors", "-o", "-"]);
+    Ran::of(export.stdout(std::process::Stdio::null())).success();
 }
 
 /// `status` with a schedule of one backup per hour.

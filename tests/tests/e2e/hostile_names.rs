@@ -4,7 +4,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use e2e::directory::name;
-use e2e::qdrant_stand_in::{Collection, Setup};
+use e2e::qdrant_stand_in::{Collection, GenuineSnapshot, Setup};
 use e2e::scene::{docs, generated};
 use e2e::{Place, Scene};
 use qdrant_backup_shared::digest::Sha256Digest;
@@ -64,6 +64,37 @@ fn a_name_that_qdrant_cannot_have_fails_alone_and_becomes_no_backup_of_files() {
     assert!(!into.join("bin").exists());
     let checked = scene.place.run(&["config", "check"]).stdout;
     assert!(checked.contains("FAIL") && checked.contains("Qdrant does not allow"), "{checked}");
+}
+
+#[test]
+fn a_target_that_qdrant_cannot_have_is_refused_before_anything_is_sent() {
+    let scene = Scene::of(Setup::empty().collection(docs()));
+    scene.backup().success();
+    let file = scene.place.beside("minilm_general.snapshot");
+    let bytes = GenuineSnapshot::find("1.18.3", "minilm_general.snapshot").unwrap().read().unwrap();
+    atomic::write(&file, 0o600, &bytes).unwrap();
+    let file = file.to_str().unwrap();
+    for (name, why) in [("..", "it means a directory"), ("a/b", "it has a \"/\"")] {
+        let cannot = format!("Qdrant cannot have a collection \"{name}\": {why}");
+        for more in [&[][..], &["--dry-run"], &["--force"]] {
+            let arguments = [&["restore", "-c", "docs", "--as", name][..], more].concat();
+            scene.place.run(&arguments).code(2).says(&["--as: ", &cannot]);
+        }
+        scene.place.run(&["import", "-c", name, file]).code(78).says(&["--collection: ", &cannot]);
+        scene.place.run(&["import", "--points", "--into", name, file]).code(78).says(&["--into: ", &cannot]);
+        let points = ["restore", "--points", "--missing", "-c", "docs", "--into", name];
+        scene.place.run(&points).code(2).says(&["--into: ", &cannot]);
+    }
+    // The name of a file may say it. Such a backup can be restored under another name.
+    let named = scene.place.beside("a%2Fb-2025-07-15-14-30-00.snapshot");
+    atomic::write(&named, 0o600, &bytes).unwrap();
+    scene.place.run(&["import", named.to_str().unwrap()]).success();
+    let restore = ["restore", "-c", "a/b", "--allow-version-skew"];
+    for more in [&[][..], &["--dry-run"]] {
+        let ran = scene.place.run(&[&restore[..], more].concat()).code(1);
+        assert!((ran.stdout + &ran.stderr).contains("choose another name with --as"));
+    }
+    assert!(scene.server.requests().iter().all(|request| !request.path_and_query.contains("upload")));
 }
 
 #[test]

@@ -168,10 +168,22 @@ fn collection_and_time_come_from_the_name_or_are_asked_for() {
         .says(&["using the time of its last change", "--at"]);
     place.run(&["import", &file, "-c", "wiki", "--at", "2020-02-29T01:02:03+01:00"]).success();
     assert_eq!(place.ids("wiki"), ["2020-02-29-00-02-03"]);
+    place.run(&["import", &file, "-c", "leap", "--at", "2016-12-31T23:59:60Z"]).success();
+    assert_eq!(place.ids("leap"), ["2016-12-31-23-59-59"]);
+    for at in ["+10000-01-01T00:00:00Z", "0000-01-01T00:00:00Z", "9999-12-31T23:59:59-01:00"] {
+        place.run(&["import", &file, "-c", "odd", "--at", at]).code(78).says(&["--at: expected a time"]);
+    }
+    place.run(&["import", &file, "-c", "odd", "--at", "9999-12-31T23:59:59Z"]).success();
+    let other = put(&place, "other.tar", &genuine("mixtral_embeddings.snapshot"));
+    place
+        .run(&["import", &other, "-c", "odd", "--at", "9999-12-31T23:59:59Z"])
+        .code(1)
+        .says(&["not imported", "no backup can have the time 9999-12-31T23:59:59Z"]);
+    assert_eq!(place.ids("odd"), ["9999-12-31-23-59-59"]);
     let stamped = put(&place, &format!("a%2Fb-{STAMP}.snapshot"), &bytes);
     place.run(&["import", &stamped, "--at", "2020-02-29T00:00:00Z"]).success().says(&["`--at` was ignored"]);
     assert_eq!(place.ids("a/b"), [STAMP]);
-    assert_eq!(place.prove(), 3);
+    assert_eq!(place.prove(), 5);
 }
 
 #[test]

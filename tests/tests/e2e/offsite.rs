@@ -503,7 +503,7 @@ fn copies_in_a_place_that_is_gone_or_no_longer_configured_replace_nothing_here()
     place.configure("retention: {keep_last: 1}\n");
     place.run(&["prune"]).code(1).says(&["3 of 4 good backups have expired"]);
     configure(place, &[&nas], "retention: {keep_last: 1}\n");
-    fs::rename(place.beside("restic-nas"), place.beside("unmounted")).unwrap();
+    atomic::rename_new(&place.beside("restic-nas"), &place.beside("unmounted")).unwrap();
     place.run(&["run"]).code(3).says(&["of 5 good backups have expired"]);
     assert!(place.backups("docs").iter().all(|backup| !backup.is_offsite_only()));
 }

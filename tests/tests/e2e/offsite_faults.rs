@@ -206,6 +206,22 @@ fn nobody_sees_a_password_or_a_key() {
 }
 
 #[test]
+fn a_part_of_a_password_is_not_shown_either() {
+    let scene = Scene::on(server_of(64 << 10)).backed_up();
+    let place = &scene.place;
+    for repository in ["rest:http://user:s3cret/pw@localhost:1/", "rclone:,user=x,pass=s3cretpw:foo"] {
+        configure(place, &[&Nas::at(place, "nas", repository)], "");
+        for arguments in [&["offsite", "copy"][..], &["config", "show"], &["config", "check"], &["status"]] {
+            let ran = place.run(arguments).never_says("s3cret");
+            assert!(!ran.stdout.contains("s3cret"), "{}", ran.stdout);
+        }
+        for (file, bytes) in place.contents() {
+            assert!(!String::from_utf8_lossy(&bytes).contains("s3cret"), "{file}");
+        }
+    }
+}
+
+#[test]
 fn a_real_s3_holds_copies_that_come_back() {
     let serving = Serving::program(&python_program("moto_server"), &["-H", "127.0.0.1"]);
     let scene = Scene::sample();

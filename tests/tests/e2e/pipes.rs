@@ -1,14 +1,16 @@
 //! Pipes and devices in place of files: each is an error, and none blocks the program.
 
+use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use e2e::qdrant_stand_in::GenuineSnapshot;
-use e2e::{Ran, Scene};
+use e2e::{Ran, Running, Scene, eventually_within};
 use qdrant_backup_shared::atomic;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
+use rustix::process::Signal;
 
 /// Maximum time for a program that would otherwise wait forever.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -101,4 +103,44 @@ fn a_file_of_the_kernel_that_waits_ends_the_backup_of_files_only() {
     run(&mut scene.place.command(&["backup"])).code(3).says(&["backup.include_files: /proc/kmsg"]);
 
     assert_eq!(scene.place.prove(), 1);
+}
+
+#[test]
+fn reading_points_from_a_pipe_ends_with_the_first_signal() {
+    let scene = Scene::new();
+    let pipe = pipe(&scene, "points");
+    let path = pipe.to_str().unwrap();
+    let import = ["import", "--points", "--into", "new", path];
+    let from_stdin = ["import", "--points", "--into", "new", "-"];
+    let ids = ["restore", "--points", "-c", "docs", "--ids", path];
+    for writer in [false, true] {
+        for arguments in [&import[..], &from_stdin, &ids] {
+            // A writer that does not finish its line. This does not wait for a reader.
+            let mut held = std::fs::File::options().read(true).write(true).open(&pipe).unwrap();
+            if writer {
+                held.write_all(b"7").unwrap();
+            }
+            let mut command = scene.place.command(arguments);
+            if arguments == from_stdin {
+                command.stdin(held.try_clone().unwrap());
+            }
+            let held = writer.then_some(held);
+            let running = Running::start(&mut command);
+            let status = format!("/proc/{}/status", running.pid());
+            eventually_within(PATIENCE, "it listens for signals", || {
+                let status = std::fs::read_to_string(&status).ok()?;
+                let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"))?;
+                let caught = u64::from_str_radix(caught.trim(), 16).ok()?;
+                (caught & 1 << (Signal::TERM.as_raw() - 1) != 0).then_some(())
+            });
+            let begun = Instant::now();
+            running
+                .end_with(Signal::TERM)
+                .code(143)
+                .says(&["interrupted by a signal"])
+                .never_says("Cleaning up");
+            assert!(begun.elapsed() < Duration::from_secs(3), "{arguments:?}");
+            drop(held);
+        }
+    }
 }

@@ -195,6 +195,29 @@ fn a_clock_before_the_newest_backup_is_warned_of_and_nothing_is_replaced() {
     // The new backup does, and the other one remains listed.
     let fresh = status().success().stdout;
     assert!(fresh.contains(&format!("{future} is dated in the future and ignored")), "{fresh}");
+
+    // The same backup is the latest everywhere.
+    let fresh = place.status().collections[&vectors()].last_backup_id.unwrap();
+    let ignored =
+        format!("Backup {future} of vectors is dated in the future and ignored; the latest is {fresh}");
+    let plan = ["restore", "-c", "vectors", "--dry-run", "--force"];
+    let ran = place.run(&plan).says(&[&ignored]);
+    assert!(
+        ran.stdout.contains(&fresh.to_string()) && !ran.stdout.contains(&future.to_string()),
+        "{}",
+        ran.stdout
+    );
+    let output = place.beside("exported");
+    place.run(&["export", "-c", "vectors", "-o", &output.display().to_string()]).says(&[&ignored]);
+    place.run(&["drill", "-c", "vectors", "--backup", "latest", "--on-source"]).says(&[&ignored]);
+    place.run(&["verify", "-c", "vectors", "--backup", "latest"]).says(&[&ignored]);
+    let by_id =
+        place.run(&["restore", "-c", "vectors", "--dry-run", "--force", "--backup", &future.to_string()]);
+    assert!(
+        by_id.stdout.contains("dated in the future, ") && !by_id.stdout.contains("old"),
+        "{}",
+        by_id.stdout
+    );
 }
 
 #[test]
@@ -204,13 +227,13 @@ fn a_second_that_is_taken_gives_the_next_free_one() {
     let first = place.backups("vectors")[0].manifest.clone();
     let directory = place.path().join("collections/vectors");
     let last_taken = TimeDelta::minutes(10);
-    let mut id = first.backup_id.next();
+    let mut id = first.backup_id.next().unwrap();
     while id.time() <= first.started_at + last_taken {
         // In turn, the second is taken by an archive, a manifest and a record.
         let suffix =
             [".snapshot", ".manifest.json", ".verification.json"][(id.time().timestamp() % 3) as usize];
         put(&directory.join(format!("vectors-{id}{suffix}")), "taken");
-        id = id.next();
+        id = id.next().unwrap();
     }
     let before = tree(&directory);
 

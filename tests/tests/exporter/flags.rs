@@ -143,11 +143,62 @@ fn the_directory_comes_from_the_flag_the_environment_or_the_runners_file() {
 #[test]
 fn once_writes_a_file_and_its_exit_code_says_whether_all_is_known() {
     let place = situations::healthy();
-    let output = place.path().join("qdrant_backup.prom");
+    let elsewhere = tempfile::tempdir().unwrap();
+    let output = elsewhere.path().join("qdrant_backup.prom");
     Ran::of(command().args(["--once", "--backup-dir"]).arg(place.path()).arg("--output").arg(&output))
         .success();
     let text = std::fs::read_to_string(&output).unwrap();
     assert!(text.contains("\nqdrant_backup_up 1\n"));
     let ran = Ran::of(command().args(["--once", "--backup-dir", "/nowhere"])).code(1);
     assert!(ran.stdout.contains("\nqdrant_backup_up 0\n"));
+}
+
+#[test]
+fn once_replaces_only_a_regular_file_outside_the_runners_directories() {
+    use std::os::unix::fs::{FileTypeExt, symlink};
+
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+    let place = situations::healthy();
+    let state = tempfile::tempdir().unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let once = |output: &std::path::Path| {
+        let mut command = command();
+        command.args(["--once", "--backup-dir"]).arg(place.path()).arg("--state-dir").arg(state.path());
+        Ran::of(command.arg("--output").arg(output))
+    };
+    let path = |name: &str| elsewhere.path().join(name);
+    mknodat(CWD, path("pipe"), FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+    std::fs::create_dir(path("directory")).unwrap();
+    qdrant_backup_shared::atomic::write(&path("file"), 0o600, b"old").unwrap();
+    symlink(path("file"), path("link")).unwrap();
+    symlink(place.path(), path("backups")).unwrap();
+    for name in ["pipe", "directory", "link"] {
+        once(&path(name)).code(1).says(&[&format!("{name}: exists and is not a regular file")]);
+    }
+    assert!(std::fs::symlink_metadata(path("pipe")).unwrap().file_type().is_fifo());
+    assert!(std::fs::symlink_metadata(path("link")).unwrap().is_symlink());
+    assert_eq!(std::fs::read(path("file")).unwrap(), b"old");
+
+    let status = std::fs::read(place.path().join("status.json")).unwrap();
+    for output in [
+        place.path().join("status.json"),
+        place.path().join("collections/new.prom"),
+        state.path().join("new.prom"),
+        path("backups").join("status.json"),
+    ] {
+        once(&output).code(1).says(&["where only qdrant-backup writes"]);
+    }
+    assert_eq!(std::fs::read(place.path().join("status.json")).unwrap(), status);
+    once(&path("file"));
+    assert!(std::fs::read_to_string(path("file")).unwrap().contains("qdrant_backup_up"));
+}
+
+#[test]
+fn a_full_standard_output_is_named() {
+    for arguments in [&["--help"][..], &["--version"], &["--once", "--backup-dir", "/nowhere"]] {
+        let mut command = command();
+        command.args(arguments).stdout(std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
+        Ran::of(&mut command).code(1).says(&["standard output cannot be written: No space left on device"]);
+    }
 }

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::directory::Directory;
 use super::target::{ExportError, Target, copy};
 use crate::archive::read::{ArchiveError, Source};
-use crate::choice::{Accept, ChoiceError, Which, choose_one};
+use crate::choice::{Accept, ChoiceError, Present, Which, choose_one};
 use crate::commands::cli::ExportArgs;
 use crate::commands::exit::Exit;
 use crate::commands::from::From;
@@ -39,7 +39,10 @@ pub async fn export(
     repository::open(from.settings())?;
     let _lock = ReadersLock::share(&layout.readers_file()).map_err(Refusal::failed)?;
     let catalog = repository::catalog(&layout)?;
-    let backup = choose(&catalog, &collection, args.backup)?.whole(&layout).map_err(Refusal::failed)?;
+    let status = repository::history(&layout);
+    let present = Present { status: status.as_ref(), now: clock.now() };
+    let backup =
+        choose(&catalog, &collection, args.backup, present)?.whole(&layout).map_err(Refusal::failed)?;
     let manifest = &backup.manifest;
     if let Some(requirement) = manifest.unknown_requirement() {
         return Err(Refusal::failed(format!(
@@ -150,9 +153,10 @@ fn choose<'c>(
     catalog: &'c Catalog,
     collection: &CollectionName,
     which: Which,
+    present: Present<'_>,
 ) -> Result<&'c Backup, Refusal> {
     let backups = catalog.collections.get(collection).map(Vec::as_slice).unwrap_or_default();
-    let chosen = choose_one(backups, which, Accept::Named).map_err(|error| match error {
+    let chosen = choose_one(backups, which, Accept::Named, present).map_err(|error| match error {
         ChoiceError::None => Refusal::failed(format!(
             "there is no backup of collection \"{collection}\"; `qdrant-backup list` shows what exists"
         )),

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::archive::read::{ArchiveError, ArchiveReader, Prove, Source};
 use crate::commands::Refusal;
+use crate::host::output::is_closed;
 
 /// Why an export failed.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +58,9 @@ impl Target {
         if output == Path::new("-") {
             if io::stdout().is_terminal() {
                 return Err(Refusal::failed("stdout is a terminal; redirect it or give -o FILE"));
+            }
+            if is_closed() {
+                return Err(Refusal::failed("standard output cannot be written: it is closed"));
             }
             return Ok(Self::Stdout);
         }

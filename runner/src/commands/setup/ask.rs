@@ -50,7 +50,14 @@ impl<R: BufRead> Dialog<R> {
         loop {
             say(&format!("{question} [{offer}]: "))?;
             let mut line = String::new();
-            if self.input.read_line(&mut line).map_err(Refusal::failed)? == 0 {
+            let read = self.input.read_line(&mut line).map_err(|error| {
+                let not_text = error.kind() == io::ErrorKind::InvalidData;
+                let why = if not_text { "it is not text (UTF-8)".to_owned() } else { error.to_string() };
+                Refusal::failed(format!(
+                    "the answer to \"{question}\" cannot be read: {why}; nothing was written"
+                ))
+            })?;
+            if read == 0 {
                 return Err(Refusal::configuration("the input ended early; nothing was written"));
             }
             let answer = match line.trim() {
@@ -87,8 +94,8 @@ fn absolute_file(text: &str) -> Result<(), String> {
 mod tests {
     use super::*;
 
-    fn answered(input: &str) -> Result<String, Refusal> {
-        Dialog { input: input.as_bytes() }.ask("Directory", "/offer", absolute)
+    fn answered(input: impl AsRef<[u8]>) -> Result<String, Refusal> {
+        Dialog { input: input.as_ref() }.ask("Directory", "/offer", absolute)
     }
 
     #[test]
@@ -96,5 +103,9 @@ mod tests {
         assert_eq!(answered("\n").unwrap(), "/offer");
         assert_eq!(answered("relative\n  /srv/b \n").unwrap(), "/srv/b");
         assert!(answered("relative\n").is_err());
+        assert_eq!(
+            answered(b"/srv/\xff\n").unwrap_err().message,
+            "the answer to \"Directory\" cannot be read: it is not text (UTF-8); nothing was written"
+        );
     }
 }

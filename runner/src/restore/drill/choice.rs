@@ -3,13 +3,14 @@
 use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::catalog::{Backup, Catalog};
 
-use crate::choice::{Accept, ChoiceError, Selection, Which, choose_one, drill_turn};
+use crate::choice::{Accept, ChoiceError, Present, Selection, Which, choose_one, drill_turn};
 
 /// The backups to drill, of the given collections or of all. The least recently drilled one is chosen among all collections.
 pub fn choose<'a>(
     catalog: &'a Catalog,
     selection: &Selection,
     which: Which,
+    present: Present<'_>,
 ) -> Vec<(CollectionName, Result<&'a Backup, ChoiceError>)> {
     let names: Vec<CollectionName> = if selection.is_named() {
         selection.names().to_vec()
@@ -19,7 +20,7 @@ pub fn choose<'a>(
     let of_each = names.into_iter().map(|name| {
         let backups = catalog.collections.get(&name).map(Vec::as_slice).unwrap_or_default();
         // A backup that failed a drill can be drilled again, to clear the failure.
-        let backup = choose_one(backups, which, Accept::NamedThoughFailed);
+        let backup = choose_one(backups, which, Accept::NamedThoughFailed, present);
         (name, backup)
     });
     let of_each: Vec<_> = of_each.collect();
@@ -44,6 +45,10 @@ mod tests {
     use super::*;
 
     const MANIFEST: &str = include_str!("../../../../shared/testdata/manifest-v1.json");
+
+    fn present() -> Present<'static> {
+        Present { status: None, now: "2025-08-15T14:30:00Z".parse().unwrap() }
+    }
 
     fn backup(collection: &str, day: u32, drilled: Option<&str>) -> Backup {
         keyed_backup(collection, day, drilled, None)
@@ -80,7 +85,7 @@ mod tests {
         add(backup("a", 2, Some("2025-08-01T00:00:00Z")));
         add(backup("b", 3, Some("2025-08-03T00:00:00Z")));
         let chosen = |catalog: &Catalog, choice| {
-            let all = choose(catalog, &Selection::default(), choice).into_iter();
+            let all = choose(catalog, &Selection::default(), choice, present()).into_iter();
             all.map(|(name, backup)| format!("{name} {}", backup.unwrap().started_at.format("%d")))
                 .collect::<Vec<_>>()
         };
@@ -102,8 +107,9 @@ mod tests {
         for backup in [keyed, plain] {
             catalog.collections.insert((*backup.collection).clone(), vec![backup]);
         }
-        let least =
-            |catalog: &Catalog| choose(catalog, &Selection::default(), Which::LeastRecent).remove(0).0;
+        let least = |catalog: &Catalog| {
+            choose(catalog, &Selection::default(), Which::LeastRecent, present()).remove(0).0
+        };
         assert_eq!(least(&catalog).as_str(), "plain");
         catalog.collections.remove(&CollectionName::new("plain").unwrap());
         assert_eq!(least(&catalog).as_str(), "keyed");

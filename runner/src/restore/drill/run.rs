@@ -69,7 +69,8 @@ async fn work(
     session.warn_of_unreadable();
     scratch::remove_leftovers(session, &context.destination, facts).await;
     settle_server(session, &context.destination.client).await;
-    let chosen = choose(session.catalog(), &context.options.selection, context.options.which);
+    let chosen =
+        choose(session.catalog(), &context.options.selection, context.options.which, session.present());
     let chosen: Vec<(CollectionName, Result<Backup, ChoiceError>)> =
         chosen.into_iter().map(|(name, backup)| (name, backup.cloned())).collect();
     if chosen.is_empty() {

@@ -34,6 +34,7 @@ pub fn judge(error: &RestoreError) -> (CheckOutcome, Finding) {
         | RestoreError::NotAsRecorded { .. }
         | RestoreError::Incompatible { .. }
         | RestoreError::TargetIsAlias { .. }
+        | RestoreError::TargetIsNoName { .. }
         | RestoreError::TargetIsScratch { .. }
         | RestoreError::TooLarge { .. }
         | RestoreError::SafetyElsewhere { .. }

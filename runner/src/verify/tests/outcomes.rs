@@ -9,12 +9,13 @@ use qdrant_backup_shared::catalog::{Backup, Whole};
 use qdrant_backup_shared::json_file;
 use qdrant_backup_shared::manifest::{Encoding, Origin, Scope};
 use qdrant_backup_shared::verification::{CheckOutcome, Level, VerificationRecord};
-use qdrant_backup_shared::{CollectionName, FailureKind, atomic};
+use qdrant_backup_shared::{CollectionName, FailureKind, Status, atomic};
 
 use super::stored::{Place, describe, genuine, kinds, stored};
 use super::structure::{take_apart, whole};
 use crate::archive::inspect::{Limits, inspect};
 use crate::archive::read::Source;
+use crate::choice::Present;
 use crate::verify::judge;
 use crate::verify::verdict::Verdict;
 use crate::verify::{Check, Depth, Interrupted, due, enter, verify_backup};
@@ -225,10 +226,14 @@ fn of_day(day: i64, read: Option<i64>, failed: bool) -> Backup {
 
 const DAY: Duration = Duration::from_secs(86_400);
 
+fn present(now: i64) -> Present<'static> {
+    Present { status: None, now: at(now) }
+}
+
 fn due_days(backups: &Vec<Backup>, now: i64, within: u32, interval: Duration) -> Vec<i64> {
     let name = CollectionName::new("docs").unwrap();
     let collections = BTreeMap::from([(&name, backups)]);
-    due(&collections, &|_| false, at(now), DAY * within, interval)
+    due(&collections, &|_| false, present(now), DAY * within, interval)
         .into_iter()
         .map(|(_, id)| (id.time() - at(0)).num_days())
         .collect()
@@ -241,7 +246,7 @@ fn the_newest_backup_of_a_collection_that_is_gone_is_read_once_and_then_in_turn(
     let newest = |backups: &Vec<Backup>, gone: bool| {
         let collections = BTreeMap::from([(&name, backups)]);
         let id = backups[2].backup_id;
-        due(&collections, &|_| gone, at(4), DAY * 300, DAY).contains(&(&name, id))
+        due(&collections, &|_| gone, present(4), DAY * 300, DAY).contains(&(&name, id))
     };
     assert!(newest(&backups, true), "never read");
     backups[2] = of_day(2, Some(3), false);
@@ -257,6 +262,20 @@ fn the_newest_is_always_due_and_the_newest_good_one_with_it() {
     assert_eq!(due_days(&bad, 3, 30, DAY), [0, 1, 2]);
     assert_eq!(due_days(&vec![of_day(0, None, false)], 3, 30, DAY), [0]);
     assert_eq!(due_days(&Vec::new(), 3, 30, DAY), [0_i64; 0]);
+}
+
+#[test]
+fn the_newest_is_the_one_made_last_and_not_one_dated_in_the_future() {
+    let backups: Vec<Backup> = [0, 1, 2, 900].map(|day| of_day(day, Some(3), false)).into();
+    let name = CollectionName::new("docs").unwrap();
+    let collections = BTreeMap::from([(&name, &backups)]);
+    let mut status = Status::new("0.2.0".to_owned(), "db-1".to_owned());
+    let entry = status.collections.entry((*backups[2].collection).clone()).or_default();
+    entry.last_backup_id = Some(backups[2].backup_id);
+    let present = Present { status: Some(&status), now: at(4) };
+    let due = due(&collections, &|_| false, present, DAY * 300, DAY);
+    assert!(due.contains(&(&name, backups[2].backup_id)), "{due:?}");
+    assert_eq!(due.len(), 2, "it and one of the others");
 }
 
 #[test]
@@ -289,7 +308,7 @@ fn every_backup_is_read_again_in_time() {
             let chosen: Vec<_> = due(
                 &BTreeMap::from([(&name, &backups)]),
                 &|_| false,
-                now,
+                Present { status: None, now },
                 DAY * u32::try_from(within).unwrap(),
                 interval,
             )
