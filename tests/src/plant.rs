@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use chrono::{DateTime, TimeDelta, Utc};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use qdrant_backup_shared::ShardKey;
 use qdrant_backup_shared::backup_id::BackupId;
 use qdrant_backup_shared::digest::Sha256Digest;
 use qdrant_backup_shared::manifest::{Manifest, SizeAndDigest, Source};
+use qdrant_backup_shared::operation::{Operation, Outcome};
 use qdrant_backup_shared::verification::{CheckOutcome, Level};
+use qdrant_backup_shared::{ShardKey, Status};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -33,6 +34,13 @@ pub enum Planted {
 }
 
 impl Directory {
+    /// A status after a successful backup, without which nothing is pruned.
+    pub fn plant_status(&self) {
+        let mut status = Status::new("0.0.0".to_owned(), "host".to_owned());
+        status.operations.entry(Operation::Backup).or_default().last_outcome = Some(Outcome::Success);
+        self.put_status(&status);
+    }
+
     /// Creates a backup of `collection` that started at `at`, and returns the archive's path. The archive contains no
     /// real snapshot.
     pub fn plant(&self, collection: &str, at: &str, what: Planted) -> PathBuf {

@@ -6,10 +6,12 @@ use chrono::{DateTime, Utc};
 use indicatif::HumanBytes;
 use qdrant_backup_shared::catalog::{Backup, CLOCKS, Catalog, Condition, counts_as_newest};
 use qdrant_backup_shared::config_file::keys::INCLUDE_FILES;
+use qdrant_backup_shared::json_file::ReadError;
 use qdrant_backup_shared::last_refused::LastRefused;
 use qdrant_backup_shared::operation::{Operation, Outcome};
 use qdrant_backup_shared::run_report::RunReport;
 use qdrant_backup_shared::status::{CollectionStatus, CurrentRun, OperationStatus, Status};
+use qdrant_backup_shared::status_journal::OF_THIS_DIRECTORY;
 use qdrant_backup_shared::text::{one_line, pretty_json};
 use qdrant_backup_shared::{CollectionName, Failure, Layout, json_file};
 use serde::Serialize;
@@ -70,8 +72,10 @@ pub fn status(settings: &Settings, args: &StatusArgs, clock: Clock) -> Result<Ex
     let layout = repository::layout(settings);
     repository::open(settings)?;
     let catalog = repository::catalog(&layout)?;
-    let status = status_store::look(&layout)
-        .map_err(|error| Refusal::failed(format!("{error}; the next `qdrant-backup backup` repairs it")))?;
+    let status = status_store::look(&layout).map_err(|error| match &error {
+        ReadError::Malformed { what, .. } if *what == OF_THIS_DIRECTORY => Refusal::failed(error),
+        _ => Refusal::failed(format!("{error}; the next `qdrant-backup backup` repairs it")),
+    })?;
     let now = clock.now();
     let interval = settings.schedule.as_ref().map(|schedule| schedule.longest_gap(now));
     let judged = judge(&catalog, status.as_ref(), settings, interval, now);

@@ -181,7 +181,7 @@ fn what_the_readme_says_restores_a_cluster() {
 fn what_the_readme_says_restores_one_server_with_a_key_and_any_name() {
     let place = place();
     let manifest = place.plant_shards("auto", AT);
-    let odd = "an odd/name's \"$HOME\"";
+    let odd = "an odd name's \"$HOME\"";
     let directory = place.beside("auto-as-odd");
     fs::create_dir(&directory).unwrap();
     place.run(&["export", "-c", "auto", "-o", text(&directory)]).success();
@@ -339,6 +339,7 @@ fn a_shard_that_is_missing_or_damaged_makes_the_backup_bad_and_is_named() {
 fn prune_deletes_all_shards_of_a_backup_and_no_others_and_a_hold_keeps_them() {
     let place = place();
     place.configure("retention:\n  keep_last: 1\n");
+    place.plant_status();
     let old = place.plant_shards("custom", AT);
     let new = place.plant_shards("custom", LATER);
     let id = old.backup_id.to_string();

@@ -81,7 +81,11 @@ fn a_target_that_qdrant_cannot_have_is_refused_before_anything_is_sent() {
             scene.place.run(&arguments).code(2).says(&["--as: ", &cannot]);
         }
         scene.place.run(&["import", "-c", name, file]).code(78).says(&["--collection: ", &cannot]);
-        scene.place.run(&["import", "--points", "--into", name, file]).code(78).says(&["--into: ", &cannot]);
+        scene
+            .place
+            .run(&["import", "--points", "--into", name, "points.jsonl"])
+            .code(78)
+            .says(&["--into: ", &cannot]);
         let points = ["restore", "--points", "--missing", "-c", "docs", "--into", name];
         scene.place.run(&points).code(2).says(&["--into: ", &cannot]);
     }
@@ -243,6 +247,6 @@ fn nothing_is_imported_in_the_place_of_configuration_files() {
     scene
         .place
         .run(&["import", "--collection", "/files", file.to_str().unwrap()])
-        .code(1)
-        .says(&["\"/files\" is not a collection"]);
+        .code(78)
+        .says(&["Qdrant cannot have a collection \"/files\""]);
 }

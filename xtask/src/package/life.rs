@@ -21,6 +21,8 @@ use crate::{
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const YAML: &str = "/etc/qdrant-backup/backup.yaml";
+/// Runs a command as the user of the backups.
+const AS_RUNNER: &str = "setpriv --reuid=qdrant-backup --regid=qdrant-backup --init-groups";
 const CRON: &str = "/etc/cron.d/qdrant-backup";
 
 /// Sets the package up, backs up by timer and by cron, monitors, upgrades, downgrades and removes. Returns the
@@ -65,6 +67,40 @@ pub(super) fn use_upgrade_and_remove(root: &Root, packages: &Packages) -> Result
     Ok(kept)
 }
 
+/// Backs up with version 0.1.0, upgrades it, and goes back. All backups must be good for both versions.
+pub(super) fn upgrade_from_released_and_go_back(root: &Root, packages: &Packages) -> Result<()> {
+    let stand_in = Serving::stand_in(&workspace::bin_dir("debug")?, &[])?;
+    root.edit("/etc/default/qdrant-backup-exporter", "ARGS=\"\"", "ARGS=--web.listen-address=127.0.0.1:0")?;
+    let setup = format!("qdrant-backup setup --yes --no-trial --url {}", stand_in.url());
+    root.sh(&format!("install -d /opt/qdrant; {setup}; systemctl enable qdrant-backup.timer"))?;
+    let settings = root.text(YAML)?;
+    for (package, version) in [
+        (None, "0.1.0"),
+        (Some(&packages.first), env!("CARGO_PKG_VERSION")),
+        (Some(&packages.released), "0.1.0"),
+    ] {
+        if let Some(package) = package {
+            let kept = backups(root)?;
+            root.install(package)?;
+            check_backups_are(root, &kept)?;
+        }
+        let said = root.sh("qdrant-backup --version")?;
+        if !said.contains(version) {
+            return Err(format!("version {version} is installed, but it says {said:?}"));
+        }
+        let runner = Service::read(root, "qdrant-backup.service")?;
+        expect_exit(root, runner.command(root)?, 0, &format!("a run of version {version}"))?;
+        for command in ["verify --backup all", "status"] {
+            root.sh(&format!("{AS_RUNNER} qdrant-backup {command}"))?;
+        }
+        scrape(root)?;
+        if root.text(YAML)? != settings || root.path(TIMER_IS_ON).symlink_metadata().is_err() {
+            return Err(format!("version {version} changed the settings, or switched the timer off"));
+        }
+    }
+    Ok(())
+}
+
 /// Checks which configuration files an upgrade keeps and which it replaces.
 fn check_upgraded(root: &Root) -> Result<()> {
     let version = root.sh("dpkg-query --show --showformat='${Version}' qdrant-backup")?;
@@ -83,7 +119,7 @@ fn check_upgraded(root: &Root) -> Result<()> {
     if root.path(TIMER_IS_ON).symlink_metadata().is_err() {
         return Err("the upgrade switched the timer off".to_owned());
     }
-    root.sh("setpriv --reuid=qdrant-backup --regid=qdrant-backup --init-groups qdrant-backup list").map(drop)
+    root.sh(&format!("{AS_RUNNER} qdrant-backup list")).map(drop)
 }
 
 /// Runs the cron job like cron. It must print nothing.

@@ -43,5 +43,10 @@ pub(crate) fn check() -> Result<()> {
     places::check_gone(&root, &before)?;
     life::check_backups_are(&root, &kept)?;
     println!("installed, used, upgraded, downgraded, removed and purged; the backups still exist");
+
+    let root = Root::make()?;
+    root.install(&packages.released)?;
+    life::upgrade_from_released_and_go_back(&root, &packages)?;
+    println!("version 0.1.0 was upgraded and downgraded; each version read what the other wrote");
     Ok(())
 }

@@ -5,10 +5,15 @@ use std::path::{Path, PathBuf};
 use crate::{
     dist::{Release, Stage},
     sh::{Context, Result},
+    workspace,
 };
 
-/// Two versions of the package.
+/// Version 0.1.0, as that version built it.
+const RELEASED: &str = "tests/data/version-0.1.0/qdrant-backup_0.1.0-1_amd64.deb";
+
+/// Versions of the package.
 pub(super) struct Packages {
+    pub(super) released: PathBuf,
     pub(super) first: PathBuf,
     /// A later version with different configuration files.
     pub(super) second: PathBuf,
@@ -28,5 +33,5 @@ pub(super) fn build(out: &Path) -> Result<Packages> {
         stage.add_text(&to, 0o640, format!("{text}\n{NEWS}\n"))?;
     }
     let second = stage.deb(&release, out)?;
-    Ok(Packages { first, second })
+    Ok(Packages { released: workspace::root().join(RELEASED), first, second })
 }
