@@ -36,7 +36,8 @@ pub enum Withheld {
     LastAttemptFailed,
     /// The status was lost and rebuilt, and no backup has ended since.
     #[error(
-        "the status was lost, and no backup has ended since, so it is unknown what the last one found; run `qdrant-backup backup`"
+        "the status was lost, and no backup has ended since, so it is unknown what the last one found; run \
+         `qdrant-backup backup`, or `qdrant-backup prune --yes` if you are sure"
     )]
     NothingKnown,
     /// The collection was deleted, so there will be no newer backup.
@@ -145,7 +146,7 @@ pub fn plan(
     let withheld = match no_rule {
         Some(no_rule) => Some(Withheld::NoRule(no_rule)),
         None if gone.is_some() => None,
-        None if expired => known_against(collection, status).or_else(guard),
+        None if expired => known_against(collection, status, context.yes).or_else(guard),
         None => None,
     };
     // A backup that is only withheld by the guard is shown as deleted, and needs confirmation.
@@ -202,13 +203,13 @@ fn gone_for_good(
     })
 }
 
-fn known_against(collection: &CollectionName, status: Option<&Status>) -> Option<Withheld> {
+fn known_against(collection: &CollectionName, status: Option<&Status>, yes: bool) -> Option<Withheld> {
     let status = status?;
     let entry = status.collections.get(collection);
     let backup = status.operations.get(&Operation::Backup);
     if status.source_changed {
         Some(Withheld::SourceChanged)
-    } else if backup.is_some_and(|backup| backup.last_outcome.is_none()) {
+    } else if !yes && backup.is_some_and(|backup| backup.last_outcome.is_none()) {
         Some(Withheld::NothingKnown)
     } else if status.retired_collections.contains(collection)
         || entry.is_some_and(|entry| entry.on_server == Some(false))

@@ -618,7 +618,7 @@ fn a_lost_status_does_not_make_backups_of_another_server_count() {
     }
     place.run(&["accept-source"]).success();
     fs::remove_file(place.layout().status_file()).unwrap();
-    let text = place.run(&["prune", "--yes"]).never_says("Deleted").stderr;
+    let text = place.run(&["prune"]).never_says("Deleted").stderr;
     assert!(text.contains("the status was lost, and no backup has ended since"), "{text}");
     assert_eq!(place.ids("minilm_general").len(), 2);
     place.run(&["backup"]).success();
