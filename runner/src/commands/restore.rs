@@ -130,6 +130,8 @@ fn plan_options(
         elsewhere: to.is_some_and(|other| other.url.as_url() != settings.qdrant.url.as_url()),
         allow_version_skew: args.allow_version_skew,
         replication_factor: args.replication_factor,
+        shown: settings.shown_options(),
+        shown_key: settings.to_api_key_file.clone(),
         restoring: Vec::new(),
     })
 }
@@ -277,6 +279,9 @@ fn summarize(report: &RunReport) {
         format!("{done} of {total} collections in {took:.1} s")
     };
     match &operation.outcome {
+        Outcome::Success if total == 0 => tracing::warn!(
+            "Nothing was restored: every collection is already there, as listed above; --force restores over them"
+        ),
         Outcome::Success => tracing::info!("Restore succeeded: {done}"),
         other @ (Outcome::Partial | Outcome::Failed | Outcome::Interrupted | Outcome::Other(_)) => {
             tracing::error!("Restore {other}: {done}; {}", one_line(&why))

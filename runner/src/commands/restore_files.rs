@@ -64,7 +64,8 @@ pub fn restore_files(from: &From, which: Which, into: &Path, clock: Clock) -> Re
                 let again = |other| {
                     let into = quoted(&into.display().to_string());
                     format!(
-                        "use {other} instead: `qdrant-backup restore --files --backup {other} --into {into}`"
+                        "use {other} instead: `qdrant-backup restore --files --backup {other} --into {into}{}`",
+                        from.settings().shown_options()
                     )
                 };
                 let (manifest, took) = (&backup.manifest, begun.elapsed());

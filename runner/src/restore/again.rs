@@ -13,6 +13,8 @@ pub struct Again {
     backup: String,
     options: String,
     existed: bool,
+    /// Which backups, servers and keys are meant.
+    rest: String,
 }
 
 impl Again {
@@ -27,6 +29,9 @@ impl Again {
         }
         if given.elsewhere {
             options.push_str(&format!(" --to {}", quoted(url)));
+            if let Some(file) = &given.shown_key {
+                options.push_str(&format!(" --to-api-key-file {}", quoted(&file.to_string_lossy())));
+            }
         }
         if let Some(factor) = given.replication_factor {
             options.push_str(&format!(" --replication-factor {factor}"));
@@ -36,7 +41,8 @@ impl Again {
         {
             options.push_str(if is_given { option } else { "" });
         }
-        Self { begin, backup: backup.unwrap_or_default(), options, existed: plan.existing.is_some() }
+        let (backup, existed) = (backup.unwrap_or_default(), plan.existing.is_some());
+        Self { begin, backup, options, existed, rest: given.shown.clone() }
     }
 
     /// The same with another backup.
@@ -55,6 +61,6 @@ impl Again {
             }
             TargetState::Untouched | TargetState::Absent | TargetState::Half | TargetState::Restored => "",
         };
-        format!("`{}{}{}{force}`", self.begin, self.backup, self.options)
+        format!("`{}{}{}{force}{}`", self.begin, self.backup, self.options, self.rest)
     }
 }

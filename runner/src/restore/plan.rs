@@ -1,6 +1,7 @@
 //! The plan of a restore, made by reading only.
 
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 
 use qdrant_backup_shared::catalog::{Backup, Catalog, Whole, WholeError};
 use qdrant_backup_shared::manifest::is_custom;
@@ -42,6 +43,10 @@ pub struct PlanOptions {
     pub allow_version_skew: bool,
     /// Number of copies of each shard, if it differs from the original.
     pub replication_factor: Option<NonZeroU32>,
+    /// Other options of the command, for one that is shown.
+    pub shown: String,
+    /// The key file of the other server.
+    pub shown_key: Option<PathBuf>,
     /// Unfinished earlier restores.
     pub restoring: Vec<RestoringShards>,
 }

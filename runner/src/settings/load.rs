@@ -23,6 +23,7 @@ use super::selection::{check_include_files, choose_selection};
 use super::setting::Source;
 use super::values::Values;
 use crate::choice::Selection;
+use crate::host::shell::quoted;
 
 /// All settings of a run. Built once and passed by reference. Most are read with [`Settings::get`]; those that need a conversion
 /// are fields.
@@ -55,6 +56,8 @@ pub struct Settings {
     pub only_now: Vec<&'static str>,
     /// The options as given, for another process with the same settings.
     pub given: BTreeMap<&'static str, OsString>,
+    /// The key file of `--to`.
+    pub to_api_key_file: Option<PathBuf>,
     /// Warnings, one line each, to be logged when logging is set up.
     pub warnings: Vec<String>,
 }
@@ -77,6 +80,22 @@ impl SettingsError {
 }
 
 impl Settings {
+    /// The given options that say which backups, servers and keys are meant, to be added to a command that is shown. A password
+    /// is never among them, because URLs with one are refused on the command line.
+    pub fn shown_options(&self) -> String {
+        let is_default =
+            |path: &&PathBuf| DEFAULT_CONFIG_FILES.iter().any(|default| path.as_path() == Path::new(default));
+        let config = self.config_file.as_ref().filter(|path| !is_default(path));
+        let files = [("--config", config), ("--env-file", self.env_file.as_ref())];
+        let files = files.into_iter().filter_map(|(name, path)| Some((name, path?.as_os_str())));
+        let given = ["--backup-path", "--state-dir", "--url", "--api-key-file", "--ca-file"];
+        let given = given.into_iter().filter_map(|name| Some((name, self.given.get(name)?.as_os_str())));
+        files
+            .chain(given)
+            .map(|(name, value)| format!(" {name} {}", quoted(&value.to_string_lossy())))
+            .collect()
+    }
+
     /// The names of the places for copies.
     pub fn places(&self) -> Vec<String> {
         self.offsite.iter().map(|place| place.name().to_owned()).collect()
@@ -157,6 +176,7 @@ impl Settings {
                 env_file: layers.env_file_path,
                 only_now,
                 given: layers.opts.given.clone(),
+                to_api_key_file: layers.opts.to_api_key_file.clone(),
                 warnings: layers.warnings,
             }),
             Some(_) | None => {

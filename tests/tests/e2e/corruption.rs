@@ -67,7 +67,9 @@ fn an_export_that_meets_corruption_puts_it_on_record_and_takes_another_one_the_n
         // Also during a backup, which holds the lock.
         let lock = fs::File::create(place.path().join(".lock")).unwrap();
         lock.lock().unwrap();
-        let command = format!("`qdrant-backup export --collection {NAME} --backup ID -o '{out}'`");
+        let config = place.beside("backup.yaml").display().to_string();
+        let command =
+            format!("`qdrant-backup export --collection {NAME} --backup ID -o '{out}' --config {config}`");
         told(&place, NAME, place.run(&export).code(4), &ids, &command);
         place.run(&export).success().says(&[&ids[0]]);
     }
@@ -101,7 +103,9 @@ fn a_dry_run_that_meets_corruption_puts_it_on_record_and_plans_with_another_one_
     damage(&archive(&place, NAME, 1));
     server.clear_requests();
     let dry = ["restore", "--dry-run", "--collection", NAME, "--as", "beside"];
-    let command = format!("`qdrant-backup restore --collection {NAME} --backup ID --as beside`");
+    let config = place.beside("backup.yaml").display().to_string();
+    let command =
+        format!("`qdrant-backup restore --collection {NAME} --backup ID --as beside --config {config}`");
     told(&place, NAME, place.run(&dry).code(1), &ids, &command);
     assert!(server.requests().iter().all(|request| !request.changes_something()));
     let ran = place.run(&dry).success();
@@ -116,7 +120,8 @@ fn a_restore_of_files_that_meets_corruption_puts_it_on_record_and_unpacks_anothe
     damage(&path);
     let into = place.beside("restored").display().to_string();
     let restore = ["restore", "--files", "--into", &into];
-    let command = format!("`qdrant-backup restore --files --backup ID --into {into}`");
+    let config = place.beside("backup.yaml").display().to_string();
+    let command = format!("`qdrant-backup restore --files --backup ID --into {into} --config {config}`");
     told(&place, files.as_str(), place.run(&restore).code(1), &ids, &command);
     assert_eq!(fs::read_dir(&into).unwrap().count(), 0, "nothing was unpacked");
     place.run(&restore).success().says(&[&ids[0]]);

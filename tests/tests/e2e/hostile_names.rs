@@ -86,7 +86,7 @@ fn a_target_that_qdrant_cannot_have_is_refused_before_anything_is_sent() {
             .run(&["import", "--points", "--into", name, "points.jsonl"])
             .code(78)
             .says(&["--into: ", &cannot]);
-        let points = ["restore", "--points", "--missing", "-c", "docs", "--into", name];
+        let points = ["restore", "--points", "--on-source", "--missing", "-c", "docs", "--into", name];
         scene.place.run(&points).code(2).says(&["--into: ", &cannot]);
     }
     // The name of a file may say it. Such a backup can be restored under another name.

@@ -31,13 +31,13 @@ fn the_report_of_a_run_is_printed_as_json_and_the_log_apart_from_it() {
 #[test]
 fn the_report_of_a_failed_run_is_printed_too() {
     let scene = Scene::new();
-    scene.server.state(|state| state.collections.clear());
+    scene.server.faults(|all| all.add(Fault::status(403).on(Endpoint::CreateSnapshot)));
 
     let ran = scene.place.run(&["backup", "--json", "--collection", DOCS]).code(1);
 
     let report: Value = serde_json::from_str(&ran.stdout).expect("stdout is one JSON document");
     assert_eq!(report["outcome"], "failed");
-    assert!(report.to_string().contains("no_collection"));
+    assert!(report.to_string().contains("denied access (403)"));
 }
 
 #[test]
@@ -163,6 +163,7 @@ fn messages(ran: &Ran) -> Vec<(String, String)> {
 #[test]
 fn every_error_of_a_log_in_json_is_json_with_its_reasons() {
     let scene = Scene::new();
+    scene.backup().success();
     let last = |arguments: &[&str], code: i32, reasons: &[&str]| {
         let ran = scene.place.run(arguments).code(code);
         let (level, message) = messages(&ran).pop().expect("a line");

@@ -108,11 +108,12 @@ fn a_file_of_the_kernel_that_waits_ends_the_backup_of_files_only() {
 #[test]
 fn reading_points_from_a_pipe_ends_with_the_first_signal() {
     let scene = Scene::new();
+    scene.backup().success();
     let pipe = pipe(&scene, "points");
     let path = pipe.to_str().unwrap();
     let import = ["import", "--points", "--into", "new", path];
     let from_stdin = ["import", "--points", "--into", "new", "-"];
-    let ids = ["restore", "--points", "-c", "docs", "--ids", path];
+    let ids = ["restore", "--points", "--on-source", "-c", "docs", "--ids", path];
     for writer in [false, true] {
         for arguments in [&import[..], &from_stdin, &ids] {
             // A writer that does not finish its line. This does not wait for a reader.

@@ -68,9 +68,10 @@ pub async fn export(
         let again = |other| {
             let (collection, output) = (collection.as_str(), args.output.display().to_string());
             format!(
-                "export {other} instead: `qdrant-backup export --collection {} --backup {other} -o {}`",
+                "export {other} instead: `qdrant-backup export --collection {} --backup {other} -o {}{}`",
                 quoted(collection),
-                quoted(&output)
+                quoted(&output),
+                settings.shown_options()
             )
         };
         let took = begun.elapsed();

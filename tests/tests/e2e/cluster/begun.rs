@@ -34,7 +34,7 @@ fn half() -> Scene {
         "{line}"
     );
     assert!(
-        line.contains(&format!("`qdrant-backup restore --collection docs --backup {id} --as copy`")),
+        line.contains(&format!("`qdrant-backup restore --collection docs --backup {id} --as copy")),
         "{line}"
     );
     let status = scene.place.status();
@@ -79,7 +79,7 @@ fn the_command_that_goes_on_makes_as_many_copies_as_the_first() {
     scene.fault(0, Fault::status(500).on(Endpoint::CreateShardKey).after(1));
     let arguments = ["restore", "--collection", TENANTS, "--as", COPY, "--replication-factor", "2"];
     let ran = scene.place.run(&arguments).code(1);
-    assert!(ran.last_line().contains(" --as copy --replication-factor 2`"), "{}", ran.stderr);
+    assert!(ran.last_line().contains(" --as copy --replication-factor 2 --config "), "{}", ran.stderr);
     scene.heal();
     scene.place.run(&arguments).success();
     assert!(scene.holders(COPY).values().all(|holders| holders.len() == 2), "{:?}", scene.holders(COPY));
