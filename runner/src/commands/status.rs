@@ -72,9 +72,12 @@ pub fn status(settings: &Settings, args: &StatusArgs, clock: Clock) -> Result<Ex
     let layout = repository::layout(settings);
     repository::open(settings)?;
     let catalog = repository::catalog(&layout)?;
-    let status = status_store::look(&layout).map_err(|error| match &error {
-        ReadError::Malformed { what, .. } if *what == OF_THIS_DIRECTORY => Refusal::failed(error),
-        _ => Refusal::failed(format!("{error}; the next `qdrant-backup backup` repairs it")),
+    let status = status_store::look(&layout).map_err(|error| {
+        if matches!(&error, ReadError::Malformed { what, .. } if *what == OF_THIS_DIRECTORY) {
+            Refusal::failed(error)
+        } else {
+            Refusal::failed(format!("{error}; the next `qdrant-backup backup` repairs it"))
+        }
     })?;
     let now = clock.now();
     let interval = settings.schedule.as_ref().map(|schedule| schedule.longest_gap(now));
