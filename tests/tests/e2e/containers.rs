@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use e2e::programs::program;
@@ -35,6 +36,25 @@ fn words(value: &Value) -> Vec<String> {
     list.iter().map(|word| word.as_str().expect("a word").to_owned()).collect()
 }
 
+/// The files that the programs contain by `include_str!`, with the source file that names them. Not those of tests.
+fn included(sources: &Path) -> Vec<(PathBuf, PathBuf)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(sources).expect("a directory").map(|entry| entry.expect("an entry").path()) {
+        if entry.is_dir() {
+            found.extend(included(&entry));
+        } else if entry.extension().is_some_and(|extension| extension == "rs") && !entry.ends_with("tests.rs")
+        {
+            let text = fs::read_to_string(&entry).expect("a text");
+            let program = text.split("#[cfg(test)]").next().unwrap_or_default();
+            for rest in program.split("include_str!(\"").skip(1) {
+                let path = rest.split('"').next().unwrap_or_default();
+                found.push((entry.clone(), entry.with_file_name(path)));
+            }
+        }
+    }
+    found
+}
+
 #[test]
 fn the_dockerfile_copies_what_there_is_and_cargo_needs() {
     let copied: Vec<String> =
@@ -54,6 +74,16 @@ fn the_dockerfile_copies_what_there_is_and_cargo_needs() {
             fs::create_dir_all(target.parent().expect("a parent")).expect("a directory");
             let copy = Command::new("cp").arg("-r").arg(repository::path(source)).arg(&target).status();
             assert!(copy.expect("cp runs").success());
+        }
+    }
+    for source in ["shared/src", "runner/src", "exporter/src"] {
+        for (file, included) in included(&context.path().join(source)) {
+            assert!(
+                included.exists(),
+                "{} includes {}, which is not copied",
+                file.display(),
+                included.display()
+            );
         }
     }
     // Every workspace member is copied, and the lock file matches.
