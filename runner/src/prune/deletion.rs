@@ -320,6 +320,8 @@ mod tests {
         };
         for done in 0..=3 {
             let (_directory, layout, manifest) = place();
+            // A hold would keep it.
+            fs::remove_file(layout.hold(&manifest.collection, manifest.backup_id)).unwrap();
             let backup = put(&layout, &manifest);
             let deletion = Deletion::of(&layout, &backup);
             assert_eq!(deletion.steps.len(), 3);
