@@ -239,9 +239,9 @@ impl AtPlace<'_> {
         copied.and(checked).and(pruned).and(all_known)
     }
 
-    /// A backup whose manifest cannot be read may be missing there.
+    /// A backup whose manifest or verification record cannot be read may be missing there.
     fn all_known(&self) -> Result<(), OffsiteError> {
-        let unreadable = self.session.catalog().unreadable_manifests();
+        let unreadable = &self.session.catalog().unreadable;
         Unreadable::first_and_more(unreadable).map_or(Ok(()), |told| Err(OffsiteError::Manifest(told)))
     }
 

@@ -216,18 +216,23 @@ fn an_archive_that_is_damaged_here_is_not_copied_and_the_others_are() {
 }
 
 #[test]
-fn a_manifest_that_cannot_be_read_is_a_failure_of_the_place_and_the_others_are_copied() {
-    let (Scene { server: _server, place }, _nas) = backed_up("nas");
-    let names: Vec<String> = place.catalog().collection_names().map(ToString::to_string).collect();
-    let torn = place.newest(&names[0]);
-    let manifest = place.layout().manifest(&torn.collection, torn.backup_id);
-    atomic::write(&manifest, 0o640, b"{").unwrap();
+fn a_manifest_or_record_that_cannot_be_read_is_a_failure_of_the_place_and_the_others_are_copied() {
+    for of_record in [false, true] {
+        let (Scene { server: _server, place }, _nas) = backed_up("nas");
+        let names: Vec<String> = place.catalog().collection_names().map(ToString::to_string).collect();
+        let torn = place.newest(&names[0]);
+        let (collection, id) = (&torn.collection, torn.backup_id);
+        let layout = place.layout();
+        let file =
+            if of_record { layout.verification(collection, id) } else { layout.manifest(collection, id) };
+        atomic::write(&file, 0o640, b"{").unwrap();
 
-    let said = place.run(&["offsite", "copy"]).code(3);
+        let said = place.run(&["offsite", "copy"]).code(3);
 
-    said.says(&["ERROR: Place nas partial, ", &manifest.display().to_string()]);
-    assert_eq!(copies(&place), names.len() - 1);
-    assert_eq!(place.status().operations[&Operation::Offsite].last_outcome, Some(Outcome::Partial));
+        said.says(&["ERROR: Place nas partial, ", &file.display().to_string()]);
+        assert_eq!(copies(&place), names.len() - 1);
+        assert_eq!(place.status().operations[&Operation::Offsite].last_outcome, Some(Outcome::Partial));
+    }
 }
 
 #[test]
