@@ -128,7 +128,7 @@ fn status_is_true(case: &Case, expected: &Expected, stage: &Stage, ran: &Ran) {
         _ => {
             // The status may have failed to be written before it was finally written. The run then fails for that
             // reason.
-            let unwritten = ran.stderr.contains("status could not be written");
+            let unwritten = ran.stderr.contains("status file could not be written");
             assert!(
                 unwritten || run.outcome != Outcome::Success,
                 "it failed, but the status reports a success"
