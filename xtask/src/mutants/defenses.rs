@@ -136,15 +136,6 @@ pub(crate) const DEFENSES: &[Defense] = &[
         tests: DISK,
     },
     Defense {
-        name: "said-end",
-        claim: "a download that just stops is taken for a whole one",
-        file: "runner/src/archive/write/feed.rs",
-        there: "None => Err(io::Error::new(io::ErrorKind::UnexpectedEof, \"the download ended early\")),",
-        instead: "None => Ok(None),",
-        program: "e2e",
-        tests: DOWNLOADS,
-    },
-    Defense {
         name: "length",
         claim: "the length of a download is not compared with what the server said",
         file: "runner/src/backup/part.rs",
