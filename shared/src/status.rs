@@ -242,7 +242,7 @@ pub struct CollectionStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_server: Option<bool>,
     /// Whether it is on the server but not selected for backup, so that no new backups are expected.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub excluded: bool,
     /// When it was first found to be gone from the server. Absent while it exists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -416,10 +416,6 @@ impl CollectionStatus {
 
 /// Observations of a missing collection that follow each other more closely count as one.
 pub const GONE_LOOKS_APART: TimeDelta = TimeDelta::hours(12);
-
-fn is_false(value: &bool) -> bool {
-    !*value
-}
 
 fn is_zero(value: &u32) -> bool {
     *value == 0

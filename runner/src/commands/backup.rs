@@ -53,9 +53,10 @@ async fn work(
     let client = client(settings, signals.token())?;
     // Before the session, so that a misspelled name is not a failed backup. Errors of the server are.
     if !names.is_empty()
+        && named::are_unknown(settings, &names)
         && let Ok(listed) = client.collections().await
     {
-        named::on_server(settings, &names, &listed)?;
+        named::on_server(&names, &listed)?;
     }
     let mut held = repository::enter(Purpose::Run, settings, "backup", clock, &signals).await?;
     if let Some(notifier) = notifier {

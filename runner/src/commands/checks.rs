@@ -222,7 +222,10 @@ fn not_on_server(settings: &Settings, collections: &[CollectionName]) -> Option<
 pub fn own_disk(settings: &Settings) -> Option<Check> {
     let what = "own disk";
     let root = &settings.get(&BACKUP_PATH);
-    let check = match look(settings.qdrant.url.as_url(), root) {
+    if !root.is_dir() {
+        return None;
+    }
+    Some(match look(settings.qdrant.url.as_url(), root) {
         OwnDisk::OtherMachine => Check::of(what, Ok::<_, String>("Qdrant is on another machine".to_owned())),
         OwnDisk::Apart(data) => Check::of(
             what,
@@ -247,8 +250,7 @@ pub fn own_disk(settings: &Settings) -> Option<Check> {
                 *settings.qdrant.url
             ),
         ),
-    };
-    root.is_dir().then_some(check)
+    })
 }
 
 /// The expected schedule of backups.

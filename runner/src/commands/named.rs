@@ -89,19 +89,19 @@ pub fn check(command: &Command, settings: &Settings) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Checks that any of the collections is on the server, or at least has backups or a status. Then the others fail alone.
+/// Whether none of the collections has backups or a status, so that only the server can know them. If one has, the others fail alone.
+pub fn are_unknown(settings: &Settings, names: &[CollectionName]) -> bool {
+    let layout = repository::layout(settings);
+    !names.iter().any(|name| is_known(&layout, name))
+}
+
+/// Checks that any of the collections is on the server.
 ///
 /// # Errors
 /// As [`check`].
-pub fn on_server(
-    settings: &Settings,
-    names: &[CollectionName],
-    listed: &[CollectionName],
-) -> Result<(), Refusal> {
-    let layout = repository::layout(settings);
-    let known = |name: &CollectionName| listed.contains(name) || is_known(&layout, name);
+pub fn on_server(names: &[CollectionName], listed: &[CollectionName]) -> Result<(), Refusal> {
     match names {
-        [first, ..] if !names.iter().any(known) => {
+        [first, ..] if !names.iter().any(|name| listed.contains(name)) => {
             Err(no_such(first, "on the server", listed.iter().map(CollectionName::as_str)))
         }
         _ => Ok(()),

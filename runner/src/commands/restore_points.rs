@@ -61,10 +61,11 @@ pub async fn restore_points(
     };
     // Before the session, so that a misspelled name is not a failed restore.
     if let Some(into) = &context.into
+        && named::are_unknown(settings, std::slice::from_ref(into))
         && context.live.collection_info(into).await.is_err_and(|error| error.is_not_found())
     {
         let listed = context.live.collections().await.unwrap_or_default();
-        named::on_server(settings, std::slice::from_ref(into), &listed)?;
+        named::on_server(std::slice::from_ref(into), &listed)?;
     }
     let purpose = if args.dry_run { Purpose::Upkeep } else { Purpose::Run };
     let mut held = repository::enter(purpose, settings, "restore", clock, &signals).await?;

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use indicatif::HumanBytes;
-use qdrant_backup_shared::catalog::{Backup, CLOCKS, Catalog, Condition, counts_as_newest};
+use qdrant_backup_shared::catalog::{Backup, CLOCKS, Catalog, Condition};
 use qdrant_backup_shared::config_file::keys::INCLUDE_FILES;
 use qdrant_backup_shared::json_file::ReadError;
 use qdrant_backup_shared::last_refused::LastRefused;
 use qdrant_backup_shared::operation::{Operation, Outcome};
-use qdrant_backup_shared::run_report::RunReport;
+use qdrant_backup_shared::run_report::{OperationReport, RunReport};
 use qdrant_backup_shared::status::{CollectionStatus, CurrentRun, OperationStatus, Status};
 use qdrant_backup_shared::status_journal::OF_THIS_DIRECTORY;
 use qdrant_backup_shared::text::{one_line, pretty_json};
@@ -18,6 +18,7 @@ use serde::Serialize;
 
 use super::status_places::places;
 use super::{Refusal, repository};
+use crate::choice::Present;
 use crate::commands::cli::StatusArgs;
 use crate::commands::exit::Exit;
 use crate::host::clock::Clock;
@@ -137,12 +138,13 @@ fn judge(
         .collect();
     names.sort();
     names.dedup();
+    let present = Present { status, now };
     names
         .into_iter()
         .map(|name| {
             let history = status.and_then(|status| status.collections.get(name));
-            let newest_good =
-                catalog.collections.get(name).and_then(|backups| newest_good(backups, history, now));
+            let backups = catalog.collections.get(name).map(Vec::as_slice).unwrap_or_default();
+            let newest_good = present.newest(backups.iter().rev().filter(|backup| backup.is_good()));
             let retired = status.is_some_and(|status| status.retired_collections.contains(name));
             let on_server = if retired { Some(false) } else { history.and_then(|history| history.on_server) };
             let selected = if name.is_files() {
@@ -187,28 +189,20 @@ fn judge(
         .collect()
 }
 
-/// The good backup that counts as the newest.
-fn newest_good<'a>(
-    backups: &'a [Backup],
-    history: Option<&CollectionStatus>,
-    now: DateTime<Utc>,
-) -> Option<&'a Backup> {
-    let good = || backups.iter().rev().filter(|backup| backup.is_good());
-    let made_last = history.and_then(|history| history.last_backup_id);
-    Some(counts_as_newest(good().next()?, good(), made_last, now))
-}
-
 /// The last good backup, if it is not the one that counts as the newest.
 fn passed_over(backups: Option<&Vec<Backup>>, newest: Option<&Backup>) -> Option<String> {
     let last = backups?.iter().rev().find(|backup| backup.is_good())?.backup_id;
     newest.filter(|newest| newest.backup_id != last).map(|_| last.to_string())
 }
 
+/// The backup operation of a run, if it had one.
+fn backup_of(run: &RunReport) -> Option<&OperationReport> {
+    run.operations.iter().find(|report| report.operation == Operation::Backup)
+}
+
 /// Whether the last run of backups succeeded without a collection.
 fn had_nothing_to_do(status: Option<&Status>) -> bool {
-    let run = status.and_then(|status| status.last_run.as_ref());
-    let backup =
-        run.and_then(|run| run.operations.iter().find(|report| report.operation == Operation::Backup));
+    let backup = status.and_then(|status| backup_of(status.last_run.as_ref()?));
     backup.is_some_and(|backup| backup.outcome == Outcome::Success && backup.collections.is_empty())
 }
 
@@ -374,7 +368,7 @@ fn runs(status: &Status, lock: &[LockProcess], now: DateTime<Utc>) -> String {
     if let Some(run) = &status.current_run {
         text.push_str(&current(status, run, lock, now));
     }
-    let has_backup = |run: &&RunReport| run.operations.iter().any(|part| part.operation == Operation::Backup);
+    let has_backup = |run: &&RunReport| backup_of(run).is_some();
     let last = status.last_run.as_ref();
     if let Some(operation) = status.operations.get(&Operation::Backup) {
         let last = last.filter(has_backup);

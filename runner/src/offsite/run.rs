@@ -342,7 +342,10 @@ impl AtPlace<'_> {
 
     /// Makes the holds in the place the same as here. Whether something changed there.
     fn carry_holds(&mut self, listing: &Listing) -> Result<bool, OffsiteError> {
-        self.look_again();
+        if !self.report.copied.is_empty() {
+            // The new copies have records now.
+            self.look_again();
+        }
         let restic = &self.place.restic;
         let (layout, now) = (self.session.layout(), self.session.now());
         let mut changed = false;

@@ -187,6 +187,7 @@ mod tests {
         };
         assert!(error.to_string().contains("cannot be read after line "), "{error}");
     }
+
     #[test]
     fn an_endless_line_is_an_error_and_does_not_fill_the_memory() {
         let mut input = open(Path::new("/dev/zero")).unwrap();

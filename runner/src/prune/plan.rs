@@ -99,8 +99,9 @@ pub fn plan(
     status: Option<&Status>,
     now: DateTime<Utc>,
 ) -> Plan {
-    let is_safe = |place: &str| context.places.iter().any(|known| known == place) && is_safe(status, place);
-    let candidates: Vec<Candidate> = backups.iter().map(|backup| Candidate::of(backup, is_safe)).collect();
+    let is_relied_on = |place: &str| is_relied_on(context, status, place);
+    let candidates: Vec<Candidate> =
+        backups.iter().map(|backup| Candidate::of(backup, is_relied_on)).collect();
     let newest = backups.iter().map(|backup| backup.started_at).max();
     let gone = status.and_then(|status| gone_for_good(context, collection, newest, status, now));
     let decided = match &gone {
@@ -171,9 +172,11 @@ pub fn flaw(backup: &Backup) -> Option<String> {
     }
 }
 
-/// Whether a copy in `place` is as good as the local archives: the last run copied everything there, and no damage is known.
-fn is_safe(status: Option<&Status>, place: &str) -> bool {
-    let place = status.and_then(|status| status.offsite.get(place));
+/// Whether a copy in `place` is as good as the local archives: it is configured, the last run copied everything there, and no damage
+/// is known.
+fn is_relied_on(context: &PruneContext, status: Option<&Status>, place: &str) -> bool {
+    let configured = context.places.iter().find(|known| *known == place);
+    let place = configured.and_then(|name| status?.offsite.get(name));
     place.is_some_and(|place| place.last_outcome == Some(Outcome::Success) && !place.is_damaged())
 }
 
@@ -191,7 +194,8 @@ fn gone_for_good(
     let entry = status.collections.get(collection).filter(|entry| entry.on_server == Some(false))?;
     let last = status.operations.get(&Operation::Backup)?.last_outcome.as_ref()?;
     let looked = matches!(last, Outcome::Success | Outcome::Partial);
-    let gone_for = now - entry.gone_since.max(newest)?;
+    let since = entry.gone_since?;
+    let gone_for = now - newest.map_or(since, |newest| newest.max(since));
     let long_enough = gone_for >= TimeDelta::days(i64::from(days.get()));
     let often_enough = entry.gone_looks >= days.get().clamp(GONE_LOOKS.0, GONE_LOOKS.1);
     let of_late = entry.gone_looked_at.is_some_and(|last| now - last <= GONE_LOOKED_WITHIN);

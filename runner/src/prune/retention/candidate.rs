@@ -51,7 +51,7 @@ pub enum Standing {
 
 impl Candidate {
     /// `backup`, with the places whose copies can be relied on.
-    pub fn of(backup: &Backup, is_safe: impl Fn(&str) -> bool) -> Self {
+    pub fn of(backup: &Backup, is_relied_on: impl Fn(&str) -> bool) -> Self {
         let remarks = backup.remarks();
         let standing = match (&remarks.requires, backup.condition()) {
             (Some(requirement), _) => Standing::Unknown { requirement: requirement.clone() },
@@ -71,7 +71,10 @@ impl Candidate {
             standing,
             verified: backup.deepest_pass().is_some(),
             hold: remarks.hold.clone(),
-            copied: backup.copies.iter().any(|copy| copy.last_checked_at.is_some() && is_safe(&copy.place)),
+            copied: backup
+                .copies
+                .iter()
+                .any(|copy| copy.last_checked_at.is_some() && is_relied_on(&copy.place)),
             depends_on: remarks.depends_on.clone(),
         }
     }
