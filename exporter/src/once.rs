@@ -21,38 +21,27 @@ const RESOLVES: Duration = Duration::from_secs(5);
 /// Mode of the file: node_exporter reads it as another user.
 const MODE: u32 = 0o644;
 
-/// Refuses an `output` that exists and is not a regular file, which would be replaced, or that is in one of `directories`, whose
-/// files belong to the runner.
+/// Refuses an `output` that is something else than a regular file, which would be replaced, or that is in one of `directories`,
+/// whose files belong to the runner.
 ///
 /// # Errors
 /// Why it is refused.
 pub async fn check_output(output: &Path, directories: [&Path; 2]) -> Result<(), Stop> {
-    let refuse = |why: String| Err(Stop::Failure(format!("{}: {why}", output.display())));
-    match fs::symlink_metadata(output) {
-        Ok(metadata) if !metadata.is_file() => return refuse("exists and is not a regular file".to_owned()),
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return refuse(format!("cannot be written: {error}"));
-        }
-        Ok(_) | Err(_) => {}
-    }
+    let refuse = |why: String| Stop::Failure(format!("{}: {why}", output.display()));
+    atomic::would_replace(output).map_err(|error| refuse(error.to_string()))?;
     let output = std::path::absolute(output)?;
     let parent = output.parent().unwrap_or(&output).to_owned();
     for directory in directories.map(Path::to_owned) {
-        let shown = directory.display().to_string();
-        let real_parent = parent.clone();
-        let mut is_inside = parent.starts_with(&directory);
+        let (shown, above, is_above) = (directory.clone(), parent.clone(), parent.starts_with(&directory));
         // A mount that hangs must not prevent metrics about it.
         let real = tokio::task::spawn_blocking(move || {
             let real = fs::canonicalize(directory).ok()?;
-            Some(fs::canonicalize(real_parent).ok()?.starts_with(real))
+            Some(fs::canonicalize(above).ok()?.starts_with(real))
         });
-        if let Ok(Ok(Some(real))) = tokio::time::timeout(RESOLVES, real).await {
-            is_inside |= real;
-        }
-        if is_inside {
-            return refuse(format!(
-                "is in {shown}, where only qdrant-backup writes; choose another directory"
-            ));
+        let real = tokio::time::timeout(RESOLVES, real).await;
+        if is_above || matches!(real, Ok(Ok(Some(true)))) {
+            let why = "where only qdrant-backup writes; choose another directory";
+            return Err(refuse(format!("is in {}, {why}", shown.display())));
         }
     }
     Ok(())

@@ -32,6 +32,19 @@ pub fn is_temporary(file_name: &str) -> bool {
     file_name.starts_with('.') && file_name.ends_with(TEMPORARY_SUFFIX)
 }
 
+/// Whether a file is at `target`, which a new one would replace.
+///
+/// # Errors
+/// When something else than a regular file is there, or the system refuses.
+pub fn would_replace(target: &Path) -> io::Result<bool> {
+    match fs::symlink_metadata(target) {
+        Ok(metadata) if metadata.is_file() => Ok(true),
+        Ok(_) => Err(io::Error::other("exists and is not a regular file")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// A file under a temporary name, which is removed on drop unless it was committed.
 #[derive(Debug)]
 #[must_use]
@@ -44,8 +57,8 @@ pub struct AtomicFile {
 impl AtomicFile {
     /// Creates the temporary file for `target`, with exactly `mode`, regardless of the umask.
     ///
+    /// # Errors
     /// When the temporary file cannot be created.
-    /// When the temporary file cannot be made.
     pub fn create(target: &Path, mode: u32) -> io::Result<Self> {
         let (directory, name) = split(target)?;
         let temporary = tempfile::Builder::new()
@@ -229,6 +242,20 @@ mod tests {
         assert_eq!(fs::read(&target).unwrap(), b"two");
         assert_eq!(fs::metadata(&target).unwrap().mode() & 0o7777, JSON_MODE);
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "nothing temporary stays");
+    }
+
+    #[test]
+    fn only_a_regular_file_would_be_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        assert!(!would_replace(&at("a")).unwrap());
+        write(&at("a"), JSON_MODE, b"").unwrap();
+        assert!(would_replace(&at("a")).unwrap());
+        std::os::unix::fs::symlink(at("a"), at("link")).unwrap();
+        for other in [at("link"), directory.path().to_owned()] {
+            assert_eq!(would_replace(&other).unwrap_err().to_string(), "exists and is not a regular file");
+        }
+        assert!(would_replace(&at("a/b")).is_err());
     }
 
     #[test]

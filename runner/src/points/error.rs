@@ -95,6 +95,16 @@ pub enum PointsError {
         "collection \"{0}\" exists; choose another name, or continue an interrupted import with --resume"
     )]
     Exists(CollectionName),
+    /// An import failed after it had begun.
+    #[error(
+        "{source}; \"{target}\" may exist now with only some of the points: repeat the command with --resume, or delete the collection"
+    )]
+    Unfinished {
+        /// Collection that was imported into.
+        target: CollectionName,
+        /// Why it failed.
+        source: Box<PointsError>,
+    },
     /// A file cannot be read or written.
     #[error("{what}: {source}")]
     File {
@@ -137,6 +147,7 @@ impl PointsError {
         match self {
             Self::Restore(error) | Self::Corrupt { error, .. } => error.kind(),
             Self::Qdrant(error) => error.kind(),
+            Self::Unfinished { source, .. } => source.kind(),
             Self::Id(_) | Self::NotInOrder { .. } => FailureKind::HttpStatus,
             Self::NoCollection { .. } => FailureKind::NoCollection,
             Self::DoesNotFit { .. } | Self::IsAlias { .. } | Self::NoShardKey { .. } | Self::Exists(_) => {

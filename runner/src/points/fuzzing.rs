@@ -9,7 +9,7 @@ use qdrant_backup_shared::fuzzing::assert_line;
 use super::difference::{Rules, difference};
 use super::input::{Input, POINT_MAX_BYTES};
 use super::point::Point;
-use super::transfer::{Header, body, end};
+use super::transfer::{Header, end, request};
 use crate::qdrant::{PayloadIndex, WholePoint};
 
 /// Maximum number of lines to read.
@@ -33,7 +33,7 @@ pub fn points(data: &[u8]) {
 fn of_line(line: &str, input: &Input) {
     end(line);
     if let Ok(header) = serde_json::from_str::<Header>(line) {
-        body(&header, &[]);
+        request(&header, &[]);
         PayloadIndex::all(&header.payload_schema);
     }
     let point = match serde_json::from_str::<WholePoint>(line) {

@@ -1,12 +1,11 @@
 //! Writes files of lines, compressed according to their names. A file gets its name only when it is complete.
 
-use std::fs;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::Path;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use qdrant_backup_shared::atomic::{ARCHIVE_MODE, AtomicFile};
+use qdrant_backup_shared::atomic::{ARCHIVE_MODE, AtomicFile, would_replace};
 
 use super::error::PointsError;
 use crate::host::output::is_closed;
@@ -68,15 +67,8 @@ impl Output {
             let encoder = Encoder::Plain(BufWriter::new(Raw::Stdout));
             return Ok(Self { to: "stdout".to_owned(), encoder, replace });
         }
-        match fs::symlink_metadata(path) {
-            Ok(metadata) if !metadata.is_file() => {
-                return Err(failed(io::Error::other("it exists and is not a regular file")));
-            }
-            Ok(_) if !replace => {
-                return Err(failed(io::Error::other("it already exists; choose another name")));
-            }
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
-            Ok(_) | Err(_) => {}
+        if would_replace(path).map_err(failed)? && !replace {
+            return Err(failed(io::Error::other("it already exists; choose another name")));
         }
         let raw = BufWriter::new(Raw::File(AtomicFile::create(path, ARCHIVE_MODE).map_err(failed)?));
         let encoder = match path.extension().and_then(|extension| extension.to_str()) {

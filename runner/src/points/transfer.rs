@@ -178,9 +178,9 @@ pub struct Imported {
 /// A repetition with `resume` writes existing points again, which changes nothing.
 ///
 /// # Errors
-/// See [`PointsError`]. The collection then has only some of the points.
+/// See [`PointsError`]. [`PointsError::Unfinished`] if the collection may exist now with only some of the points.
 pub async fn import_points(context: &ImportContext, input: &mut Input) -> Result<Imported, PointsError> {
-    let ImportContext { client, into, .. } = context;
+    let ImportContext { client, into, set, resume } = context;
     let Some(first) = input.line(POINT_MAX_BYTES)? else { return Err(input.wrong("the file is empty")) };
     let header: Header = serde_json::from_str(&first).map_err(|error| {
         input.wrong(format!("it is not the first line of a file written by `export --points`: {error}"))
@@ -192,24 +192,43 @@ pub async fn import_points(context: &ImportContext, input: &mut Input) -> Result
         );
         return Err(input.wrong(problem));
     }
-    let mut warnings = Vec::new();
     let is_there = client.exists(into).await?;
-    if is_there && !context.resume {
+    if is_there && !resume {
         return Err(PointsError::Exists(into.clone()));
     }
-    if !is_there {
-        let (body, later) = body(&header, &context.set);
-        client.create_collection(into, &body).await?;
-        if !later.is_empty() {
-            client.set_params(into, &later).await?;
-        }
+    let request = request(&header, set);
+    let unfinished =
+        |source: PointsError| PointsError::Unfinished { target: into.clone(), source: Box::new(source) };
+    if !is_there && let Err(error) = client.create_collection(into, &request.body).await {
+        // An error does not prove that it was not created.
+        let is_absent = client.exists(into).await.is_ok_and(|is_there| !is_there);
+        return Err(if is_absent { error.into() } else { unfinished(error.into()) });
+    }
+    let filled = fill(context, input, &header, request).await;
+    let (points, warnings) = filled.map_err(unfinished)?;
+    Ok(Imported { header, points, warnings })
+}
+
+/// Completes the configuration of the collection, and writes the points. Returns their number, and warnings.
+async fn fill(
+    context: &ImportContext,
+    input: &mut Input,
+    header: &Header,
+    request: CreateBody,
+) -> Result<(u64, Vec<String>), PointsError> {
+    let ImportContext { client, into, set, .. } = context;
+    let CreateBody { params_later, left_out, .. } = request;
+    if !params_later.is_empty() {
+        client.set_params(into, &params_later).await?;
     }
     let info = client.collection_info(into).await?;
-    if !is_there {
-        warnings.extend(not_taken(&info.config, &context.set).map(|key| {
-            format!("--set {key}: Qdrant ignored it: the configuration of \"{into}\" does not have it")
-        }));
-    }
+    let unknown = left_out.iter().map(|key| {
+        format!("\"{into}\" is created without {key}, which this version does not know: set it by hand")
+    });
+    let ignored = not_taken(&info.config, set).map(|key| {
+        format!("--set {key}: Qdrant ignored it: the configuration of \"{into}\" does not have it")
+    });
+    let mut warnings: Vec<String> = unknown.chain(ignored).collect();
     let is_custom = is_custom(&info.config);
     if is_custom {
         let cluster = client.collection_cluster(into).await?;
@@ -237,7 +256,7 @@ pub async fn import_points(context: &ImportContext, input: &mut Input) -> Result
     if counted.exact && counted.points < points {
         return Err(PointsError::NotAll { target: into.clone(), expected: points, got: counted.points });
     }
-    Ok(Imported { header, points, warnings })
+    Ok((points, warnings))
 }
 
 async fn write_points(
@@ -295,13 +314,13 @@ pub(super) fn end(line: &str) -> Option<u64> {
     line.get(END).filter(|_| line.len() == 1)?.as_u64()
 }
 
-/// The body of the create request, and settings for a later request.
-pub(super) fn body(header: &Header, set: &[(String, Value)]) -> (Value, Map<String, Value>) {
-    let CreateBody { mut body, params_later, .. } = CreateBody::of(&header.config, None);
+/// The request that creates the collection.
+pub(super) fn request(header: &Header, set: &[(String, Value)]) -> CreateBody {
+    let mut request = CreateBody::of(&header.config, None);
     for (path, value) in set {
-        put(&mut body, path, value);
+        put(&mut request.body, path, value);
     }
-    (body, params_later)
+    request
 }
 
 /// The keys of `set` that the configuration of the created collection does not have. Qdrant ignores unknown keys.
@@ -367,14 +386,14 @@ mod tests {
             ("quantization_config.scalar.type".to_owned(), json!("int8")),
             ("sharding_method".to_owned(), Value::Null),
         ];
-        let (body, later) = body(&header, &set);
+        let request = request(&header, &set);
         assert_eq!(
-            body,
+            request.body,
             json!({
                 "vectors": { "size": 4, "distance": "Dot" }, "shard_number": 6, "hnsw_config": { "m": 32 },
                 "quantization_config": { "scalar": { "type": "int8" } },
             })
         );
-        assert!(later.is_empty());
+        assert!(request.params_later.is_empty() && request.left_out.is_empty());
     }
 }

@@ -19,7 +19,7 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
 pub use self::fault::{Fault, Point, STATUSES, What};
-pub use self::plan::Seen;
+pub use self::plan::{Aim, Seen};
 use self::plan::{Plan, Shared};
 pub use self::trap::Trap;
 
@@ -75,9 +75,9 @@ impl Proxy {
         self.doors().iter().map(|door| format!("http://{}", door.address)).collect()
     }
 
-    /// Restarts the count. `fault` applies to request number `at`, counted from 0, and to all later ones if it lasts.
-    pub fn spoil(&self, at: usize, fault: Fault) {
-        self.begin(Some((at, fault)));
+    /// Restarts the count. `fault` applies to the request that `aim` is for, and to all later ones if it lasts.
+    pub fn spoil(&self, aim: Aim, fault: Fault) {
+        self.begin(Some((aim, fault)));
     }
 
     /// Restarts the count without a fault.
@@ -85,7 +85,7 @@ impl Proxy {
         self.begin(None);
     }
 
-    fn begin(&self, fault: Option<(usize, Fault)>) {
+    fn begin(&self, fault: Option<(Aim, Fault)>) {
         *self.shared.plan() = Plan { fault, ..Plan::default() };
         if !self.shared.refusing.send_replace(false) {
             return;

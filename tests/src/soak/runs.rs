@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use super::Soak;
 use crate::known::Known;
 use crate::place::Ran;
-use crate::proxy::{Fault, What};
+use crate::proxy::{Aim, Fault, What};
 use crate::running::Running;
 
 /// Longer than any run, including all its waits.
@@ -35,7 +35,7 @@ impl Soak {
     pub(super) fn somehow(&mut self, arguments: &[&str], honest: &[i32]) -> Option<Ran> {
         let trouble = self.trouble();
         match &trouble {
-            Trouble::Fault(at, fault) => self.proxy.spoil(*at, fault.clone()),
+            Trouble::Fault(at, fault) => self.proxy.spoil(Aim::Number(*at), fault.clone()),
             Trouble::None | Trouble::Signal(..) => self.proxy.heal(),
         }
         let before = self.collections.points(&self.nodes);

@@ -493,6 +493,55 @@ fn a_backup_goes_through_a_file_of_lines_into_another_collection() {
     spoiled.place().run(&import).code(2).says(&["docs.snapshot is a snapshot: import it without --points"]);
 }
 
+/// A file of the points of [`DOCS`], whose header has `params` too.
+fn exported(scene: &Scene, params: Value) -> String {
+    let file = scene.place.beside("points.jsonl");
+    let to = file.display().to_string();
+    scene.place.run(&["export", "--points", "-c", DOCS, "--on-source", "-o", &to]).success();
+    let text = fs::read_to_string(&file).unwrap();
+    let (header, points) = text.split_once('\n').unwrap();
+    let mut header: Value = serde_json::from_str(header).unwrap();
+    let known = header["config"]["params"].as_object_mut().unwrap();
+    known.extend(params.as_object().unwrap().clone());
+    let text = format!("{header}\n{points}");
+    qdrant_backup_shared::atomic::write(&file, 0o600, text.as_bytes()).unwrap();
+    to
+}
+
+#[test]
+fn an_import_that_stops_says_how_to_go_on_and_then_leaves_out_nothing() {
+    let scene = docs(50, |_| {});
+    let file = exported(&scene, json!({ "read_fan_out_factor": 2, "colour": "red" }));
+    let import = ["import", "--points", &file, "--into", "again"];
+    let resume = [&import[..], &["--resume"]].concat();
+    let advice = "\"again\" may exist now with only some of the points: repeat the command with --resume";
+    let refuse = |endpoint: Endpoint| {
+        let refused = Fault::new(Effect::Answer(Answer::status(500))).on(endpoint).first(1);
+        scene.server.faults(|faults| {
+            faults.clear();
+            faults.add(refused);
+        });
+    };
+    // Nothing was created, so there is nothing to go on with.
+    refuse(Endpoint::CreateCollection);
+    let ran = scene.place.run(&import).code(1);
+    assert!(!ran.stderr.contains("--resume"), "{}", ran.stderr);
+    for (nth, endpoint) in [Endpoint::UpdateCollection, Endpoint::UpsertPoints].into_iter().enumerate() {
+        refuse(endpoint);
+        scene.place.run(if nth == 0 { &import } else { &resume }).code(1).says(&[advice]);
+    }
+    let ran = scene.place.run(&resume).success().says(&["Imported 50 points of"]);
+    ran.says(&[
+        "\"again\" is created without params.colour, which this version does not know: set it by hand",
+    ]);
+    let (params, points) = scene.server.state(|state| {
+        let again = state.collection_mut("again");
+        (again.config["params"].clone(), again.whole_points())
+    });
+    assert_eq!(params["read_fan_out_factor"], json!(2));
+    assert_eq!(points.len(), 50);
+}
+
 /// Starts `arguments` and waits until a fault has had an effect.
 fn started(scene: &Scene, arguments: &[&str]) -> Running {
     let running = Running::start(&mut scene.place.command(arguments));

@@ -69,8 +69,8 @@ fn a_dry_run_tells_every_fate_and_changes_nothing_and_the_prune_does_just_that()
         "docs        2025-07-11-00-00-00    24 B  keep    newer than the newest good backup",
         "keep    newest good; within 7 d of the newest good backup",
         "keep    newest verified",
-        "delete  expired, failed verification: 38 d older than the newest good backup, and no rule keeps it",
-        "delete  expired, incomplete: 37 d older",
+        "delete  expired, failed verification: more than 38 d older than the newest good backup, and no rule keeps it",
+        "delete  expired, incomplete: more than 37 d older",
     ] {
         assert!(dry.stdout.contains(words), "{words:?} is not in\n{}", dry.stdout);
     }

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-use qdrant_backup_shared::atomic::{ARCHIVE_MODE, AtomicFile};
+use qdrant_backup_shared::atomic::{ARCHIVE_MODE, AtomicFile, would_replace};
 use qdrant_backup_shared::manifest::{Archive, Manifest};
 use tokio_util::sync::CancellationToken;
 
@@ -65,17 +65,9 @@ impl Target {
             return Ok(Self::Stdout);
         }
         let shown = output.display();
-        match fs::symlink_metadata(output) {
-            Ok(metadata) if !metadata.is_file() => {
-                return Err(Refusal::failed(format!("{shown} exists and is not a regular file")));
-            }
-            Ok(_) if !force => {
-                return Err(Refusal::failed(format!("{shown} already exists; --force replaces it")));
-            }
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(Refusal::failed(format!("{shown}: {error}")));
-            }
-            Ok(_) | Err(_) => {}
+        let exists = would_replace(output).map_err(|error| Refusal::failed(format!("{shown}: {error}")))?;
+        if exists && !force {
+            return Err(Refusal::failed(format!("{shown} already exists; --force replaces it")));
         }
         let file = AtomicFile::create(output, ARCHIVE_MODE)
             .map_err(|error| Refusal::failed(format!("{shown}: cannot be created: {error}")))?;

@@ -45,7 +45,7 @@ pub fn decide(
     let mut keeping = Keeping::default();
     keeping.whatever_the_rules_say(&newest_first, now);
     match newest_good {
-        None => keeping.all(&newest_first, "there is no other good backup"),
+        None => keeping.all(&newest_first, "the collection has no good backup"),
         Some(newest_good) => {
             let good: Vec<&Candidate> = std::iter::once(newest_good).chain(good).collect();
             keeping.floor(&good);
@@ -201,9 +201,11 @@ fn expired(backup: &Candidate, newest_good: Option<&Candidate>) -> String {
         Standing::Incomplete => ", incomplete",
     };
     let older = newest_good.map_or(TimeDelta::zero(), |newest| newest.started_at - backup.started_at);
-    let older = match (older.num_days(), older.num_hours()) {
-        (0, hours) => format!("{hours} h"),
-        (days, _) => format!("{days} d"),
+    let older = match (older.num_days(), older.num_hours(), older.num_minutes()) {
+        (0, 0, 0) => "less than 1 min".to_owned(),
+        (0, 0, minutes) => format!("more than {minutes} min"),
+        (0, hours, _) => format!("more than {hours} h"),
+        (days, ..) => format!("more than {days} d"),
     };
     format!("expired{flaw}: {older} older than the newest good backup, and no rule keeps it")
 }

@@ -113,8 +113,16 @@ fn exactly_so_many_days_is_within_them() {
     assert_eq!(kept(&days(7), &backups), ["2025-07-01-02-00-00", "2025-07-08-02-00-00"]);
     assert_eq!(
         reasons(&days(7), &backups, &backups[1]),
-        "expired: 7 d older than the newest good backup, and no rule keeps it"
+        "expired: more than 7 d older than the newest good backup, and no rule keeps it"
     );
+    let soon = [good("2025-07-01T02:00:00Z"), good("2025-07-01T02:00:20Z"), good("2025-07-01T02:59:30Z")];
+    assert_eq!(
+        reasons(&last(1), &soon, &soon[1]),
+        "expired: more than 59 min older than the newest good backup, and no rule keeps it"
+    );
+    let seconds = &soon[..2];
+    let said = "expired: less than 1 min older than the newest good backup, and no rule keeps it";
+    assert_eq!(reasons(&last(1), seconds, &seconds[0]), said);
 }
 
 #[test]

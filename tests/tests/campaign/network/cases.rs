@@ -34,10 +34,10 @@ fn found() -> Vec<(&'static str, &'static str, Fault)> {
 /// A fault at a request.
 #[derive(Debug, Clone)]
 pub struct Case {
-    /// The request's index in the run without a fault.
-    pub at: usize,
     /// Method and path of the request.
     pub request: String,
+    /// How many alike come before it.
+    pub nth: usize,
     /// The fault.
     pub fault: Fault,
 }
@@ -47,7 +47,7 @@ impl fmt::Display for Case {
         let Fault { what, forwarded, lasting } = &self.fault;
         let when = if *forwarded { "after" } else { "before" };
         let lasting = if *lasting { " for good" } else { "" };
-        write!(formatter, "{} {}: {what:?} {when}{lasting}", self.at, self.request)
+        write!(formatter, "{} {}: {what:?} {when}{lasting}", self.request, self.nth + 1)
     }
 }
 
@@ -65,11 +65,12 @@ pub fn of(extent: Extent, templates: &[(Job, Template)]) -> Vec<(usize, Case)> {
     let mut cases = Vec::new();
     for (number, (_, template)) in templates.iter().enumerate() {
         let mut alike: BTreeMap<String, usize> = BTreeMap::new();
-        for (at, request) in template.requests.iter().enumerate() {
+        for request in &template.requests {
             let kind = request.kind();
             let seen = alike.entry(kind.clone()).or_default();
+            let nth = *seen;
             *seen += 1;
-            if *seen > alike_most {
+            if nth >= alike_most {
                 continue;
             }
             let fits = |fault: &&Fault| {
@@ -82,7 +83,7 @@ pub fn of(extent: Extent, templates: &[(Job, Template)]) -> Vec<(usize, Case)> {
                 Extent::Short => turn.by_ref().filter(fits).take(FAULTS_EACH).collect(),
             };
             for fault in chosen {
-                cases.push((number, Case { at, request: kind.clone(), fault: fault.clone() }));
+                cases.push((number, Case { request: kind.clone(), nth, fault: fault.clone() }));
             }
         }
     }
@@ -93,9 +94,9 @@ pub fn of(extent: Extent, templates: &[(Job, Template)]) -> Vec<(usize, Case)> {
                 .enumerate()
                 .find_map(|(number, (other, template))| (other.name == job).then_some((number, template)))
                 .expect("a job");
-            let at = template.requests.iter().position(|seen| seen.kind() == request);
-            let at = at.unwrap_or_else(|| panic!("{job} makes no request {request}"));
-            cases.push((number, Case { at, request: request.to_owned(), fault }));
+            let is_made = template.requests.iter().any(|seen| seen.kind() == request);
+            assert!(is_made, "{job} makes no request {request}");
+            cases.push((number, Case { request: request.to_owned(), nth: 0, fault }));
         }
     }
     cases

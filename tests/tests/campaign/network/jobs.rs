@@ -4,9 +4,9 @@ use e2e::Ran;
 use qdrant_backup_shared::verification::CheckOutcome;
 
 use super::promises::{
-    ADDED, DELETED, ON_SOURCE, RESTORE_FORCE, assert_backed_up, assert_differs, assert_drilled,
-    assert_not_passed_off, assert_restored, backed_up_and_changed, drilled, leave_something, restore_again,
-    restore_over_again, restore_shards_again, words,
+    ADDED, DELETED, EXPORTED, ON_SOURCE, RESTORE_FORCE, assert_backed_up, assert_differs, assert_drilled,
+    assert_imported_in_part, assert_not_passed_off, assert_restored, backed_up_and_changed, drilled,
+    import_again, leave_something, restore_again, restore_over_again, restore_shards_again, words,
 };
 use super::world::{Before, DOCS, OTHER, POINTS, World};
 
@@ -21,7 +21,7 @@ pub struct Job {
     /// Creates the initial state.
     pub prepare: fn(&World),
     /// Arguments of the program.
-    pub command: &'static [&'static str],
+    pub command: fn() -> Vec<&'static str>,
     /// The exit code without a fault.
     pub code: i32,
     /// Other acceptable exit codes with a fault.
@@ -42,7 +42,7 @@ impl Job {
             is_of_cluster: false,
             configuration: "",
             prepare: World::foreign_snapshot,
-            command: &["backup"],
+            command: || vec!["backup"],
             code: 0,
             failures: &[1, 3],
             done: |world, _, _| assert_backed_up(world, 1),
@@ -62,7 +62,7 @@ impl Job {
                         std::thread::sleep(std::time::Duration::from_millis(1100));
                     }
                 },
-                command: &["run"],
+                command: || vec!["run"],
                 done: |world, _, _| assert_backed_up(world, 2),
                 again: |_, _| words(&["run"]),
                 ..plain
@@ -74,7 +74,7 @@ impl Job {
                     world.run(&["backup"]).success();
                     world.drop_collection(DOCS);
                 },
-                command: &["restore", "-c", DOCS],
+                command: || vec!["restore", "-c", DOCS],
                 failures: &[1],
                 done: assert_restored,
                 failed: assert_not_passed_off,
@@ -84,7 +84,7 @@ impl Job {
             Self {
                 name: "restore over another",
                 prepare: |world| backed_up_and_changed(world),
-                command: &RESTORE_FORCE,
+                command: || RESTORE_FORCE.to_vec(),
                 failures: &[1],
                 done: assert_restored,
                 failed: assert_not_passed_off,
@@ -98,7 +98,7 @@ impl Job {
                     world.run(&["backup"]).success();
                     world.drop_collection(DOCS);
                 },
-                command: &["restore", "-c", DOCS],
+                command: || vec!["restore", "-c", DOCS],
                 failures: &[1],
                 done: assert_restored,
                 failed: assert_not_passed_off,
@@ -111,7 +111,7 @@ impl Job {
                     world.foreign_snapshot();
                     world.run(&["backup", "-c", DOCS]).success();
                 },
-                command: &["drill", ON_SOURCE],
+                command: || vec!["drill", ON_SOURCE],
                 failures: &[1],
                 done: assert_drilled,
                 failed: |world, _, _| {
@@ -125,7 +125,7 @@ impl Job {
             Self {
                 name: "compare",
                 prepare: |world| backed_up_and_changed(world),
-                command: &["compare", "-c", DOCS, ON_SOURCE],
+                command: || vec!["compare", "-c", DOCS, ON_SOURCE],
                 code: 3,
                 failures: &[1],
                 done: |_, _, ran| {
@@ -139,7 +139,7 @@ impl Job {
             Self {
                 name: "restore points",
                 prepare: |world| backed_up_and_changed(world),
-                command: &["restore", "--points", "-c", DOCS, ON_SOURCE, "--missing", "--changed"],
+                command: || vec!["restore", "--points", "-c", DOCS, ON_SOURCE, "--missing", "--changed"],
                 failures: &[1, 3],
                 done: |world, before, _| {
                     let points = world.points(DOCS).expect("it exists");
@@ -155,13 +155,35 @@ impl Job {
                 ..plain
             },
             Self {
+                name: "export points",
+                prepare: |world| drop(world.run(&["backup"]).success()),
+                command: || vec!["export", "--points", "-c", DOCS, ON_SOURCE, "-o", "-"],
+                failures: &[1],
+                done: |_, before, ran| {
+                    // The first and the last line describe the collection and the file.
+                    assert_eq!(ran.stdout.lines().count(), before.points.len() + 2, "{}", ran.stdout);
+                },
+                again: |_, _| words(&["export", "--points", "-c", DOCS, ON_SOURCE, "-o", "-"]),
+                ..plain
+            },
+            Self {
+                name: "import points",
+                prepare: |world| world.drop_collection(DOCS),
+                command: || EXPORTED.import(),
+                failures: &[1],
+                done: assert_restored,
+                failed: assert_imported_in_part,
+                again: import_again,
+                ..plain
+            },
+            Self {
                 name: "leftovers",
                 prepare: |world| {
                     // A snapshot of another tool, which must stay.
                     world.foreign_snapshot();
                     leave_something(world);
                 },
-                command: &["prune", "--server-leftovers", "--yes"],
+                command: || vec!["prune", "--server-leftovers", "--yes"],
                 failures: &[1],
                 done: |world, before, _| {
                     assert_eq!(world.snapshots(), before.foreign, "our snapshots are deleted");
@@ -176,7 +198,7 @@ impl Job {
                     world.drop_collection(DOCS);
                     world.run(&["backup"]).success();
                 },
-                command: &["prune", "--retire", DOCS, "--yes"],
+                command: || vec!["prune", "--retire", DOCS, "--yes"],
                 failures: &[1],
                 done: |world, _, _| {
                     assert_eq!(world.place.backups(DOCS).len(), 0);
@@ -190,7 +212,7 @@ impl Job {
             Self {
                 name: "accept-source",
                 prepare: |world| drop(world.run(&["backup"]).success()),
-                command: &["accept-source"],
+                command: || vec!["accept-source"],
                 failures: &[1],
                 done: |_, _, _| {},
                 again: |_, _| words(&["accept-source"]),
@@ -199,7 +221,7 @@ impl Job {
             Self {
                 name: "config check",
                 prepare: |world| drop(world.run(&["backup"]).success()),
-                command: &["config", "check"],
+                command: || vec!["config", "check"],
                 failures: &[1, 78],
                 done: |_, _, _| {},
                 again: |_, _| words(&["config", "check"]),

@@ -5,7 +5,7 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use e2e::proxy::What;
+use e2e::proxy::{Aim, What};
 use e2e::{Ran, Running};
 use qdrant_backup_shared::Status;
 use qdrant_backup_shared::scratch_name::is_scratch;
@@ -27,9 +27,9 @@ const LATE: Duration = Duration::from_millis(6500);
 /// Checks the invariants for a case. Returns what to count.
 pub fn hold(job: &Job, template: &Template, case: &Case) -> Vec<&'static str> {
     let world = template.world();
-    world.proxy.spoil(case.at, case.fault.clone());
+    world.proxy.spoil(Aim::Kind(case.request.clone(), case.nth), case.fault.clone());
     world.configure(Patience::Little);
-    let (ran, peak) = watched(&world, job.command);
+    let (ran, peak) = watched(&world, &(job.command)());
     world.configure(Patience::Much);
     assert!(world.proxy.struck() > 0, "the fault had no effect:\n{}", ran.stderr);
     assert!(peak < MEMORY_KIB, "{peak} KiB");
@@ -59,7 +59,7 @@ pub fn hold(job: &Job, template: &Template, case: &Case) -> Vec<&'static str> {
     }
     let scratch: Vec<String> =
         world.nodes.collections().into_iter().filter(|name| is_scratch(name)).collect();
-    let cleans = ["drill", "compare", "restore points"].contains(&job.name);
+    let cleans = ["drill", "compare", "restore points", "export points"].contains(&job.name);
     assert!(
         !cleans || scratch.is_empty(),
         "{scratch:?} was not deleted\nfirst:\n{first}\nnext:\n{}",

@@ -1,11 +1,14 @@
 //! Initial states of jobs, assertions after them, and how to repeat them.
 
+use std::sync::LazyLock;
+
 use e2e::Ran;
-use e2e::proxy::{Fault, What};
+use e2e::proxy::{Aim, Fault, What};
+use e2e::qdrant_stand_in::Setup;
 use qdrant_backup_shared::catalog::Condition;
 use qdrant_backup_shared::verification::{CheckOutcome, Level};
 
-use super::world::{Before, DOCS, OTHER, POINTS, World};
+use super::world::{Before, DOCS, KEY, OTHER, POINTS, World};
 
 /// Use the source server for a drill or a comparison.
 pub const ON_SOURCE: &str = "--on-source";
@@ -25,10 +28,8 @@ pub fn backed_up_and_changed(world: &World) {
 
 /// A backup whose snapshot could not be deleted on the server.
 pub fn leave_something(world: &World) {
-    world.proxy.heal();
-    world.run(&["backup", "-c", DOCS]).success();
-    let at = world.proxy.seen().iter().position(|seen| seen.method == "DELETE").expect("a deletion");
-    world.proxy.spoil(at, Fault { what: What::Status(500), forwarded: false, lasting: true });
+    let deletion = Aim::Kind(format!("DELETE /collections/{DOCS}/snapshots/*"), 0);
+    world.proxy.spoil(deletion, Fault { what: What::Status(500), forwarded: false, lasting: true });
     world.run(&["backup", "-c", DOCS]).success();
     world.proxy.heal();
     assert_eq!(world.place.status().undeleted_snapshots.len(), 1);
@@ -68,6 +69,49 @@ pub fn assert_not_passed_off(world: &World, before: &Before, ran: &Ran) {
     let whole = now.as_ref() == Some(&before.points);
     let said = ["may still be restoring", "PARTLY RESTORED", "unusable", "does not exist"];
     assert!(untouched || whole || said.iter().any(|word| ran.stderr.contains(word)), "{}", ran.stderr);
+}
+
+/// The file of all points of [`DOCS`], as `export --points` writes it.
+pub static EXPORTED: LazyLock<Exported> = LazyLock::new(|| {
+    let world = World::on(Setup::empty().api_key(KEY), "");
+    world.make(DOCS, 1);
+    world.run(&["init"]).success();
+    world.run(&["backup"]).success();
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("points.jsonl").display().to_string();
+    world.run(&["export", "--points", "-c", DOCS, ON_SOURCE, "-o", &file]).success();
+    Exported { file, _directory: directory }
+});
+
+/// A file in its own directory.
+pub struct Exported {
+    /// Its path.
+    pub file: String,
+    _directory: tempfile::TempDir,
+}
+
+impl Exported {
+    /// The command that imports it.
+    pub fn import(&self) -> Vec<&str> {
+        vec!["import", "--points", &self.file, "--into", DOCS]
+    }
+}
+
+/// An import that has begun can only be continued.
+pub fn import_again(world: &World, done: bool) -> Option<Vec<String>> {
+    let mut import = EXPORTED.import();
+    if world.points(DOCS).is_some() {
+        import.push("--resume");
+    }
+    if done { None } else { words(&import) }
+}
+
+/// A failed import has written nothing or points of the file, and says how to go on.
+#[track_caller]
+pub fn assert_imported_in_part(world: &World, before: &Before, ran: &Ran) {
+    let Some(now) = world.points(DOCS) else { return };
+    assert!(now.iter().all(|point| before.points.contains(point)), "points that are not in the file");
+    assert!(ran.stderr.contains("--resume"), "{}", ran.stderr);
 }
 
 pub fn words(arguments: &[&str]) -> Option<Vec<String>> {

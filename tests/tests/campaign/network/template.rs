@@ -48,7 +48,7 @@ impl Template {
             before: Before { foreign, now: world.points(DOCS), points },
         };
         let world = template.world();
-        let ran = world.run(job.command).code(job.code);
+        let ran = world.run(&(job.command)()).code(job.code);
         (job.done)(&world, &template.before, &ran);
         template.requests = world.proxy.seen();
         println!("{}: {} requests", job.name, template.requests.len());
