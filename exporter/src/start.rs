@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use chrono::{DateTime, Utc};
 use qdrant_backup_shared::config_file::DEFAULT_FILES;
+use qdrant_backup_shared::text::of_parser;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info, warn};
@@ -28,13 +29,8 @@ pub(crate) fn misunderstood(
     let arguments = arguments.join(OsStr::new("=")).to_string_lossy().into_owned();
     let json = arguments.contains("--log.format=json");
     if error.use_stderr() && json {
-        let text = error.to_string();
-        let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-        let text = lines.join("; ").replace(":; ", ": ");
         let subscriber = log::subscriber(tracing::Level::INFO, log::Format::Json, clock);
-        tracing::subscriber::with_default(subscriber, || {
-            error!("{}", text.strip_prefix("error: ").unwrap_or(&text));
-        });
+        tracing::subscriber::with_default(subscriber, || error!("{}", of_parser(&error.to_string())));
     } else if let Err(failed) = error.print() {
         return not_printed(&failed, if json { log::Format::Json } else { log::Format::Logfmt }, clock);
     }

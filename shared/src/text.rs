@@ -10,6 +10,13 @@ pub fn one_line(text: &str) -> String {
     escaped(text.trim(), is_unseen).into_owned()
 }
 
+/// A message of the command line's parser on one line.
+pub fn of_parser(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let text = lines.join("; ").replace(":; ", ": ");
+    one_line(text.strip_prefix("error: ").unwrap_or(&text))
+}
+
 /// A name for display. As [`one_line`], but without trimming and with escaped backslashes, so that different names stay
 /// different.
 pub fn visible(name: &str) -> Cow<'_, str> {

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -26,18 +27,9 @@ pub(super) struct Collection {
     pub orphan_bytes: u64,
     pub temporary_files: u64,
     pub problems: Vec<Unreadable>,
-    /// The stamps of each backup in the view, in the same order.
-    read: Vec<Read>,
-}
-
-/// The stamps of a backup's files when they were read. A file that may have changed since has none.
-#[derive(Debug, Clone, Copy, Default)]
-struct Read {
-    manifest: Option<Stamp>,
-    /// `Some(None)` means that there was no record.
-    record: Option<Option<Stamp>>,
-    /// A digest of the names and stamps of all copy records.
-    copies: Option<u64>,
+    /// For each backup in the view, in the same order: a digest of the names and stamps of its files when they were read. None
+    /// if one of them may have changed since.
+    digests: Vec<Option<u64>>,
 }
 
 impl Collection {
@@ -53,18 +45,18 @@ impl Collection {
         // again.
         let stamp = Stamp::at(place.path()).ok().and_then(|stamp| stamp.settled(now));
         let directory = File::open(place.path()).ok();
-        let after = Vec::with_capacity(before.read.len());
-        let mut memory = Remembered { before, directory, at: None, now, after };
+        let after = Vec::with_capacity(before.digests.len());
+        let mut memory = Remembered { before, directory, now, after };
         let shelf = match Shelf::read(layout, place, &mut memory) {
             Ok(shelf) => shelf,
             Err(error) => return Self { problems: vec![place.unreadable(&error)], ..Self::default() },
         };
         let mut after = memory.after.into_iter();
-        let read = shelf.backups.iter().map(|backup| {
+        let digests = shelf.backups.iter().map(|backup| {
             let of_it = after.find(|(id, _)| *id == backup.backup_id);
-            of_it.map(|(_, read)| read).unwrap_or_default()
+            of_it.and_then(|(_, digest)| digest)
         });
-        let read = read.collect();
+        let digests = digests.collect();
         let is_same = shelf.backups == before.view.backups;
         Self {
             stamp,
@@ -78,7 +70,7 @@ impl Collection {
             orphan_bytes: shelf.orphans.iter().map(|orphan| orphan.size_bytes).sum(),
             temporary_files: shelf.temporary.len() as u64,
             problems: shelf.unreadable,
-            read,
+            digests,
         }
     }
 }
@@ -88,67 +80,39 @@ struct Remembered<'a> {
     before: &'a Collection,
     /// Open, so that each stat needs only a name and not a path.
     directory: Option<File>,
-    /// The index in `before` of the current backup.
-    at: Option<usize>,
     now: DateTime<Utc>,
-    after: Vec<(BackupId, Read)>,
+    after: Vec<(BackupId, Option<u64>)>,
 }
 
 impl Remembered<'_> {
-    fn stamp(&self, path: &Path) -> Option<Stamp> {
-        Stamp::of_file(self.directory.as_ref()?, path.file_name()?).ok()
+    /// The digest of these files. None if one of them may change without a change of its stamp, or cannot be checked.
+    fn digest(&self, files: &[PathBuf]) -> Option<u64> {
+        let mut hasher = DefaultHasher::new();
+        for file in files {
+            let name = file.file_name()?;
+            let stamp = match Stamp::of_file(self.directory.as_ref()?, name) {
+                Ok(stamp) => Some(stamp.settled(self.now)?),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+                Err(_) => return None,
+            };
+            (name, stamp).hash(&mut hasher);
+        }
+        Some(hasher.finish())
     }
 }
 
 impl Memory for Remembered<'_> {
-    fn backup(&mut self, id: BackupId, path: &Path) -> Option<Backup> {
-        let stamp = self.stamp(path);
+    fn backup(&mut self, id: BackupId, files: &[PathBuf]) -> Option<Backup> {
+        let digest = self.digest(files);
+        self.after.push((id, digest));
         let backups = &self.before.view.backups;
-        self.at = backups.binary_search_by_key(&id, |backup| backup.backup_id).ok();
-        let manifest = stamp.and_then(|stamp| stamp.settled(self.now));
-        self.after.push((id, Read { manifest, record: None, copies: None }));
-        let at = self.at.filter(|at| stamp.is_some() && self.before.read[*at].manifest == stamp)?;
-        Some(backups[at].clone())
+        let at = backups.binary_search_by_key(&id, |backup| backup.backup_id).ok()?;
+        (digest.is_some() && self.before.digests[at] == digest).then(|| backups[at].clone())
     }
 
-    fn has_record(&mut self, path: &Path, listed: bool) -> bool {
-        let known = self.at.and_then(|at| self.before.read[at].record);
-        let is_looked_for = listed || matches!(known, Some(Some(_)));
-        let stamp = if is_looked_for { self.stamp(path) } else { None };
-        let Some((_, read)) = self.after.last_mut() else { return false };
-        if !is_looked_for {
-            read.record = Some(None);
-            return known == Some(None);
-        }
-        read.record = stamp.and_then(|stamp| stamp.settled(self.now)).map(Some);
-        stamp.is_some() && known == Some(stamp)
-    }
-
-    fn forget_record(&mut self) {
-        if let Some((_, read)) = self.after.last_mut() {
-            read.record = None;
-        }
-    }
-
-    fn has_copies(&mut self, paths: &[PathBuf]) -> bool {
-        let known = self.at.and_then(|at| self.before.read[at].copies);
-        let mut hasher = DefaultHasher::new();
-        let mut is_settled = true;
-        for path in paths {
-            let stamp = self.stamp(path).and_then(|stamp| stamp.settled(self.now));
-            is_settled &= stamp.is_some();
-            (path.file_name(), stamp).hash(&mut hasher);
-        }
-        let found = is_settled.then(|| hasher.finish());
-        if let Some((_, read)) = self.after.last_mut() {
-            read.copies = found;
-        }
-        found.is_some() && found == known
-    }
-
-    fn forget_copies(&mut self) {
-        if let Some((_, read)) = self.after.last_mut() {
-            read.copies = None;
+    fn forget(&mut self) {
+        if let Some((_, digest)) = self.after.last_mut() {
+            *digest = None;
         }
     }
 

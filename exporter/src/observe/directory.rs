@@ -6,11 +6,10 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use qdrant_backup_shared::catalog::{Place, Unreadable};
-use qdrant_backup_shared::{Layout, Repository, json_file, links};
+use qdrant_backup_shared::{Layout, Repository, json_file};
 
 use super::collection::Collection;
 use super::observation::DirectoryView;
-use super::stamp::Stamp;
 
 /// Every file is checked again after this time, because a change of a file in place, by a failing disk or by hand,
 /// does not change its directory.
@@ -22,8 +21,6 @@ pub(super) struct Directory {
     layout: Layout,
     /// The collections, and the backups of configuration files.
     collections: BTreeMap<Place, Collection>,
-    /// The stamp of the directory of all collections before it was listed.
-    stamp: Option<Stamp>,
     /// When every file was last checked.
     looked_at: Option<DateTime<Utc>>,
 }
@@ -38,10 +35,10 @@ pub(super) struct DirectoryLook {
 
 impl Directory {
     pub fn new(layout: Layout) -> Self {
-        Self { layout, collections: BTreeMap::new(), stamp: None, looked_at: None }
+        Self { layout, collections: BTreeMap::new(), looked_at: None }
     }
 
-    /// Observes the directory. Unchanged directories are not listed again, unless it is time to check everything.
+    /// Observes the directory. Collections that have not changed are not listed again, unless it is time to check everything.
     pub fn look(&mut self, now: DateTime<Utc>) -> DirectoryLook {
         let root = self.layout.root();
         match std::fs::metadata(root) {
@@ -88,42 +85,17 @@ impl Directory {
     fn refresh(&mut self, now: DateTime<Utc>) -> io::Result<()> {
         // The check must not be postponed if the clock was set back.
         let everything = self.looked_at.is_none_or(|at| now < at || now - at >= LOOK_AGAIN_AFTER);
-        self.list(everything, now)?;
-        for (place, collection) in &mut self.collections {
+        let places = Place::collections(&self.layout)?.into_iter().chain(Place::files(&self.layout));
+        let mut known = std::mem::take(&mut self.collections);
+        for place in places {
+            let mut collection = known.remove(&place).unwrap_or_default();
             if everything || !collection.is_unchanged(place.path()) {
-                *collection = Collection::look(&self.layout, place, collection, now);
+                collection = Collection::look(&self.layout, &place, &collection, now);
             }
+            self.collections.insert(place, collection);
         }
         if everything {
             self.looked_at = Some(now);
-        }
-        Ok(())
-    }
-
-    /// Updates the list of places. The directory of all collections is listed only if it has changed.
-    fn list(&mut self, everything: bool, now: DateTime<Utc>) -> io::Result<()> {
-        let path = self.layout.collections();
-        let stamp = Stamp::at(&path).ok();
-        let files = Place::files(&self.layout);
-        if everything || stamp.is_none() || self.stamp != stamp {
-            let listed = Place::collections(&self.layout)?;
-            // Taken before the listing: a change during the listing changes the stamp, and the next observation lists
-            // again.
-            self.stamp = stamp.and_then(|stamp| stamp.settled(now));
-            let mut known = std::mem::take(&mut self.collections);
-            let kept = listed.into_iter().chain(files).map(|place| {
-                let collection = known.remove(&place).unwrap_or_default();
-                (place, collection)
-            });
-            self.collections = kept.collect();
-            return Ok(());
-        }
-        links::trusted(&self.layout, &path)?;
-        match files {
-            Some(files) => {
-                self.collections.entry(files).or_default();
-            }
-            None => self.collections.retain(|place, _| !place.is_of_files()),
         }
         Ok(())
     }

@@ -36,9 +36,8 @@ pub(super) struct StateLook {
 /// One file, with its journal if it has one. Parsed again only after a change.
 #[derive(Debug)]
 struct Remembered<T> {
-    path: PathBuf,
-    journal: Option<PathBuf>,
-    /// The stamps of both files. Empty if they must be read again next time.
+    files: Vec<PathBuf>,
+    /// The stamps of the files. Empty if they must be read again next time.
     stamps: Vec<Option<Stamp>>,
     value: Option<Arc<T>>,
 }
@@ -50,9 +49,9 @@ impl State {
     pub fn new(layout: &Layout) -> Self {
         Self {
             layout: layout.clone(),
-            status: Remembered::new(layout.status_file(), Some(layout.status_journal())),
-            last_skipped: Remembered::new(layout.last_skipped_file(), None),
-            last_refused: Remembered::new(layout.last_refused_file(), None),
+            status: Remembered::new(vec![layout.status_file(), layout.status_journal()]),
+            last_skipped: Remembered::new(vec![layout.last_skipped_file()]),
+            last_refused: Remembered::new(vec![layout.last_refused_file()]),
         }
     }
 
@@ -70,8 +69,8 @@ impl State {
 }
 
 impl<T> Remembered<T> {
-    fn new(path: PathBuf, journal: Option<PathBuf>) -> Self {
-        Self { path, journal, stamps: Vec::new(), value: None }
+    fn new(files: Vec<PathBuf>) -> Self {
+        Self { files, stamps: Vec::new(), value: None }
     }
 
     fn look(
@@ -81,20 +80,19 @@ impl<T> Remembered<T> {
         read: impl FnOnce(&Path) -> Read<T>,
     ) -> Option<Arc<T>> {
         // Taken before the files are read: if one is replaced in between, the next observation reads them again.
-        let files = [Some(&self.path), self.journal.as_ref()].into_iter().flatten();
-        let stamps: Vec<Option<Stamp>> = files.map(|path| Stamp::at(path).ok()).collect();
+        let stamps: Vec<_> = self.files.iter().map(|path| Stamp::at(path).ok()).collect();
         if stamps.first().is_some_and(Option::is_some) && stamps == self.stamps {
             return self.value.clone();
         }
         self.stamps.clear();
-        let (value, error) = match read(&self.path) {
+        let (value, error) = match read(&self.files[0]) {
             Ok((value, error)) => (Some(Arc::new(value)), error),
             Err(error) if error.is_not_found() => (None, None),
             Err(error) => (None, Some(error)),
         };
         self.value.clone_from(&value);
         if let Some(error) = error {
-            problems.push(Unreadable { path: self.path.clone(), problem: error.to_string() });
+            problems.push(Unreadable { path: self.files[0].clone(), problem: error.to_string() });
         } else if stamps.iter().flatten().all(|stamp| stamp.settled(now).is_some()) {
             self.stamps = stamps;
         }

@@ -8,11 +8,11 @@ mod explain;
 mod html;
 mod parts;
 mod report;
-#[cfg(feature = "schema")]
-pub mod schema;
 mod verdict;
 mod words;
 
 pub use html::{content_security_policy, html};
+#[cfg(feature = "schema")]
+pub use report::schema;
 pub use report::{Report, json};
 pub use verdict::{Finding, Kind, Severity, Verdict};

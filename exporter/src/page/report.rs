@@ -88,6 +88,14 @@ pub fn json(report: &Report) -> serde_json::Result<String> {
     Ok(pretty_json(report)? + "\n")
 }
 
+/// The JSON Schema of `/api/v1/status`, as it is in `docs/schema/exporter_status.schema.json`.
+#[cfg(feature = "schema")]
+pub fn schema() -> String {
+    let settings = schemars::generate::SchemaSettings::draft2020_12();
+    let schema = settings.into_generator().into_root_schema_for::<Report>();
+    format!("{:#}\n", schema.as_value())
+}
+
 /// Every collection that the status or the directory knows.
 fn collections(observation: &Observation, now: DateTime<Utc>) -> Vec<CollectionReport> {
     let status = observation.status.value.as_deref();

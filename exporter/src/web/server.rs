@@ -47,12 +47,10 @@ const HEAD_BYTES: usize = 16 << 10;
 /// # Errors
 /// When it is not an address, or the system refuses.
 pub async fn listen(address: &str) -> Result<TcpListener, Stop> {
+    let refuse = |why: String| Stop::Failure(format!("--web.listen-address: {why}"));
     let port = address.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?)));
     let listener = match port {
-        None => {
-            let text = format!("--web.listen-address: {address:?} is not HOST:PORT or :PORT");
-            return Err(Stop::Failure(text));
-        }
+        None => return Err(refuse(format!("{address:?} is not HOST:PORT or :PORT"))),
         Some(("", port)) => match TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).await {
             // IPv6 including IPv4. If the machine has no IPv6, IPv4 only.
             Err(error)
@@ -64,8 +62,7 @@ pub async fn listen(address: &str) -> Result<TcpListener, Stop> {
         },
         Some(_) => TcpListener::bind(address).await,
     };
-    listener
-        .map_err(|error| Stop::Failure(format!("--web.listen-address: cannot listen on {address}: {error}")))
+    listener.map_err(|error| refuse(format!("cannot listen on {address}: {error}")))
 }
 
 /// The web server.

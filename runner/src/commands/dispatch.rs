@@ -6,7 +6,7 @@ use std::io::IsTerminal;
 
 use qdrant_backup_shared::config_file::keys::{LOG_FORMAT, LOG_LEVEL};
 use qdrant_backup_shared::config_file::{LogFormat, LogLevel};
-use qdrant_backup_shared::text::one_line;
+use qdrant_backup_shared::text::{of_parser, one_line};
 use tracing::Level;
 
 use super::refusal::Refusal;
@@ -29,7 +29,7 @@ pub fn misunderstood(error: &clap::Error, arguments: &[OsString], clock: Clock) 
     let format = if json { LogFormat::Json } else { LogFormat::Text };
     tracing::subscriber::with_default(console.subscriber(Level::INFO, format, clock), || {
         if error.use_stderr() && json {
-            tracing::error!("{}", in_one_line(&error.to_string()));
+            tracing::error!("{}", of_parser(&error.to_string()));
         } else if let Err(failed) = error.print() {
             if failed.kind() != std::io::ErrorKind::BrokenPipe {
                 tracing::error!("{}", output::full(&failed));
@@ -38,13 +38,6 @@ pub fn misunderstood(error: &clap::Error, arguments: &[OsString], clock: Clock) 
         }
         if error.use_stderr() { Exit::Usage } else { Exit::Success }
     })
-}
-
-/// clap's message on one line.
-fn in_one_line(text: &str) -> String {
-    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    let text = lines.join("; ").replace(":; ", ": ");
-    one_line(text.strip_prefix("error: ").unwrap_or(&text))
 }
 
 /// Runs the command.

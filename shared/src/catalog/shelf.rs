@@ -60,23 +60,14 @@ pub struct Shelf {
 }
 
 /// Cache of an earlier scan of the same place, so that unchanged files are not read again. It is called for each backup in the
-/// order of ids, first about its manifest.
+/// order of ids.
 pub trait Memory {
-    /// The cached backup `id`, if the manifest at `path` is unchanged.
-    fn backup(&mut self, id: BackupId, path: &Path) -> Option<Backup>;
+    /// The cached backup `id`, if none of `files` has changed: its manifest, its verification record, which may be absent, and
+    /// its copy records.
+    fn backup(&mut self, id: BackupId, files: &[PathBuf]) -> Option<Backup>;
 
-    /// Whether the verification record at `path` is unchanged, or still absent. A listing is not atomic: a record that is being
-    /// replaced may exist although it was not `listed`.
-    fn has_record(&mut self, path: &Path, listed: bool) -> bool;
-
-    /// The record could not be read, or exists although it was not listed: read it again.
-    fn forget_record(&mut self);
-
-    /// Whether the copy records of this backup, at exactly these paths, are unchanged.
-    fn has_copies(&mut self, paths: &[PathBuf]) -> bool;
-
-    /// One of these records could not be read: read all of them again.
-    fn forget_copies(&mut self);
+    /// One of these files could not be read: read all of them again.
+    fn forget(&mut self);
 
     /// Whether hold files are needed. Only a prune needs them.
     fn asks_for_holds(&self) -> bool;
@@ -87,21 +78,11 @@ pub trait Memory {
 pub(super) struct NoMemory;
 
 impl Memory for NoMemory {
-    fn backup(&mut self, _id: BackupId, _path: &Path) -> Option<Backup> {
+    fn backup(&mut self, _id: BackupId, _files: &[PathBuf]) -> Option<Backup> {
         None
     }
 
-    fn has_record(&mut self, _path: &Path, _listed: bool) -> bool {
-        false
-    }
-
-    fn forget_record(&mut self) {}
-
-    fn has_copies(&mut self, _paths: &[PathBuf]) -> bool {
-        false
-    }
-
-    fn forget_copies(&mut self) {}
+    fn forget(&mut self) {}
 
     fn asks_for_holds(&self) -> bool {
         true
@@ -189,7 +170,6 @@ struct Listing<'a> {
     place: &'a Place,
     /// With the common prefix of their names.
     manifests: Vec<(BackupId, String)>,
-    records: Vec<BackupId>,
     copies: Vec<(BackupId, PathBuf)>,
     archives: Vec<ArchiveFile>,
     found: Shelf,
@@ -208,8 +188,8 @@ impl<'a> Listing<'a> {
             Ok(entries) => entries,
             Err(error) => return links::absent(&place.path, error).map(|()| None),
         };
-        let (manifests, records, copies, archives) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let mut listing = Self { place, manifests, records, copies, archives, found: Shelf::default() };
+        let (manifests, copies, archives) = (Vec::new(), Vec::new(), Vec::new());
+        let mut listing = Self { place, manifests, copies, archives, found: Shelf::default() };
         for entry in entries {
             let entry = entry?;
             let name = entry.file_name();
@@ -230,14 +210,12 @@ impl<'a> Listing<'a> {
                     let stem = name.strip_suffix(MANIFEST_SUFFIX).unwrap_or(name);
                     listing.manifests.push((id, stem.to_owned()));
                 }
-                FileRole::Verification { id } => listing.records.push(id),
                 FileRole::Offsite { id } => listing.copies.push((id, entry.path())),
                 FileRole::Temporary => listing.found.temporary.push(entry.path()),
-                FileRole::Hold { .. } | FileRole::Foreign => {}
+                FileRole::Verification { .. } | FileRole::Hold { .. } | FileRole::Foreign => {}
             }
         }
         listing.manifests.sort_unstable();
-        listing.records.sort_unstable();
         listing.copies.sort_unstable();
         listing.archives.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         Ok(Some(listing))
@@ -288,33 +266,29 @@ impl<'a> Listing<'a> {
     ) -> Result<Backup, Option<Unreadable>> {
         let place = self.place;
         let file = |suffix: &str| place.path.join([stem, suffix].concat());
-        let (path, record) = (file(MANIFEST_SUFFIX), file(VERIFICATION_SUFFIX));
-        let known = memory.backup(id, &path);
-        let is_known = known.is_some();
-        let mut backup = known.map_or_else(|| self.read_manifest(id, &path), Ok)?;
+        let mut files = vec![file(MANIFEST_SUFFIX), file(VERIFICATION_SUFFIX)];
+        files.extend(self.copies_of(id));
         let problems = self.found.unreadable.len();
         let (mut missing, mut unknown, mut hold) = (None, None, None);
-        let listed = self.records.binary_search(&id).is_ok();
-        if !memory.has_record(&record, listed) || !is_known {
-            match about(id, &record, |record: &VerificationRecord| record.backup_id) {
-                Ok(record) => {
-                    if record.is_some() && !listed {
-                        memory.forget_record();
+        let mut backup = match memory.backup(id, &files) {
+            Some(backup) => backup,
+            None => {
+                let mut backup = self.read_manifest(id, &files[0])?;
+                match about(id, &files[1], |record: &VerificationRecord| record.backup_id) {
+                    Ok(record) => backup.take_record(record.as_ref()),
+                    Err(problem) => {
+                        unknown =
+                            Some(format!("its verification record cannot be read ({})", problem.problem));
+                        self.found.unreadable.push(problem);
                     }
-                    backup.take_record(record.as_ref());
                 }
-                Err(problem) => {
-                    memory.forget_record();
-                    backup.take_record(None);
-                    unknown = Some(format!("its verification record cannot be read ({})", problem.problem));
-                    self.found.unreadable.push(problem);
+                backup.copies = self.read_copies(id, &files[2..]);
+                if self.found.unreadable.len() > problems {
+                    memory.forget();
                 }
+                backup
             }
-        }
-        let copies = self.copies_of(id);
-        if !memory.has_copies(&copies) || !is_known {
-            backup.copies = self.read_copies(id, &copies, memory);
-        }
+        };
         if memory.asks_for_holds() {
             hold = match about(id, &file(HOLD_SUFFIX), |hold: &Hold| hold.backup_id) {
                 Ok(hold) => hold.map(|hold| hold.reason.unwrap_or_default()),
@@ -330,7 +304,7 @@ impl<'a> Listing<'a> {
                 continue;
             }
             // A listing is not atomic: a file that was renamed into the directory in the meantime may be missing.
-            match fs::symlink_metadata(path.with_file_name(&**name)).map(|metadata| metadata.len()) {
+            match fs::symlink_metadata(place.path.join(&**name)).map(|metadata| metadata.len()) {
                 Ok(size) if size == wanted => {}
                 Ok(size) => missing = Some(format!("archive {name} has {size} bytes, expected {wanted}")),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -340,7 +314,7 @@ impl<'a> Listing<'a> {
             }
         }
         // When a backup is pruned, its manifest is deleted first.
-        if missing.is_some() && !is_there(&path) {
+        if missing.is_some() && !is_there(&files[0]) {
             self.found.unreadable.truncate(problems);
             return Err(None);
         }
@@ -375,14 +349,14 @@ impl<'a> Listing<'a> {
     }
 
     /// The paths of the copy records of backup `id`.
-    fn copies_of(&self, id: BackupId) -> Vec<PathBuf> {
+    fn copies_of(&self, id: BackupId) -> impl Iterator<Item = PathBuf> {
         let begin = self.copies.partition_point(|(other, _)| *other < id);
-        let of_it = self.copies[begin..].iter().take_while(|(other, _)| *other == id);
-        of_it.map(|(_, path)| path.clone()).collect()
+        let of_it = self.copies[begin..].iter().take_while(move |(other, _)| *other == id);
+        of_it.map(|(_, path)| path.clone())
     }
 
     /// The contents of these records. One that cannot be read is ignored: the next copy writes it again.
-    fn read_copies(&mut self, id: BackupId, paths: &[PathBuf], memory: &mut dyn Memory) -> Arc<[Copied]> {
+    fn read_copies(&mut self, id: BackupId, paths: &[PathBuf]) -> Arc<[Copied]> {
         let mut copies = Vec::with_capacity(paths.len());
         for path in paths {
             match about(id, path, |record: &OffsiteRecord| record.backup_id) {
@@ -393,10 +367,7 @@ impl<'a> Listing<'a> {
                     only_copy: record.only_copy,
                 }),
                 Ok(None) => {}
-                Err(problem) => {
-                    memory.forget_copies();
-                    self.found.unreadable.push(problem);
-                }
+                Err(problem) => self.found.unreadable.push(problem),
             }
         }
         copies.into()
@@ -501,25 +472,15 @@ mod tests {
         }
     }
 
-    /// Remembers one backup, and that its record has not changed.
+    /// Remembers one backup, and that its files have not changed.
     struct Remembers(Backup);
 
     impl Memory for Remembers {
-        fn backup(&mut self, _id: BackupId, _path: &Path) -> Option<Backup> {
+        fn backup(&mut self, _id: BackupId, _files: &[PathBuf]) -> Option<Backup> {
             Some(self.0.clone())
         }
 
-        fn has_record(&mut self, _path: &Path, _listed: bool) -> bool {
-            true
-        }
-
-        fn forget_record(&mut self) {}
-
-        fn has_copies(&mut self, _paths: &[PathBuf]) -> bool {
-            true
-        }
-
-        fn forget_copies(&mut self) {}
+        fn forget(&mut self) {}
 
         fn asks_for_holds(&self) -> bool {
             false

@@ -254,10 +254,11 @@ fn rules_count_good_backups_only() {
 
 #[test]
 fn bad_ones_older_than_the_newest_good_one_expire_by_age_or_at_once() {
-    let backups = [failed("2025-07-01T02:00:00Z"), good("2025-07-02T02:00:00Z")];
-    assert_eq!(kept(&last(5), &backups), ["2025-07-02-02-00-00"]);
-    assert_eq!(kept(&days(1), &backups).len(), 2);
-    assert!(reasons(&last(5), &backups, &backups[0]).starts_with("expired, failed verification: 1 d older"));
+    let backups = [failed("2025-07-01T02:00:00Z"), good("2025-07-02T02:00:01Z")];
+    assert_eq!(kept(&last(5), &backups), ["2025-07-02-02-00-01"]);
+    assert_eq!(kept(&days(2), &backups).len(), 2);
+    let said = reasons(&last(5), &backups, &backups[0]);
+    assert!(said.starts_with("expired, failed verification: more than 1 d older"), "{said}");
 }
 
 #[test]
