@@ -10,6 +10,11 @@ pub fn one_line(text: &str) -> String {
     escaped(text.trim(), is_unseen).into_owned()
 }
 
+/// `1 backup`, `3 backups`.
+pub fn number_of(number: usize, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+}
+
 /// A message of the command line's parser on one line.
 pub fn of_parser(text: &str) -> String {
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();

@@ -71,7 +71,7 @@ metrics! {
     LAST_SKIPPED = gauge "qdrant_backup_last_skipped_timestamp_seconds" []
         "When a run was last skipped because another process held the lock.";
     LAST_REFUSED = gauge "qdrant_backup_last_refused_timestamp_seconds" []
-        "When a writing command was last refused before it began, because of its settings, key, certificate or directory.";
+        "When a command that a schedule may start was last refused before it began, because of its settings, key, certificate or directory.";
     SCHEDULE_INTERVAL = gauge "qdrant_backup_schedule_interval_seconds" ["operation"]
         "Longest time between two runs of the configured schedule.";
     RETENTION = gauge "qdrant_backup_retention_seconds" []

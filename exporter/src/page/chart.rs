@@ -1,6 +1,7 @@
 //! A bar chart of the sizes of the last backups, oldest left, as SVG inside the page.
 
 use maud::{Markup, html};
+use qdrant_backup_shared::text::number_of;
 
 use super::parts::BackupReport;
 use super::words;
@@ -32,7 +33,7 @@ pub(super) fn sizes(history: &[BackupReport]) -> Markup {
     };
     let label = format!(
         "sizes of the last {}: from {} to {}, the newest {}",
-        words::number_of(history.len(), "backup"),
+        number_of(history.len(), "backup"),
         words::bytes(least),
         words::bytes(most),
         words::bytes(newest.size_bytes)

@@ -70,11 +70,6 @@ pub(super) fn count(number: u64) -> String {
     text
 }
 
-/// `1 collection`, `3 collections`.
-pub(super) fn number_of(number: usize, what: &str) -> String {
-    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
-}
-
 /// A name from a server, escaped for a sentence.
 pub(super) fn name(name: &str) -> String {
     shortened(&visible(name), 60)

@@ -248,7 +248,7 @@ fn without_a_schedule_nobody_knows_whether_it_is_too_old() {
     assert_verdict(
         &scene.verdict(),
         Severity::Unknown,
-        "No schedule is known, so nobody can say whether a backup is late; the oldest of the newest ones is from 2 h ago",
+        "No schedule is known, so it is unknown whether a backup is late; the oldest of the newest backups was made 2 h ago",
         &[Kind::NoSchedule],
     );
 }

@@ -133,7 +133,7 @@ pub enum ChoiceError {
     },
     /// Verification found it bad.
     #[error(
-        "backup {id} failed verification ({findings}); choose another one, or use it anyway with --force"
+        "backup {id} failed verification ({findings}); choose another one, or try it with --force, which works only if the archive itself is intact"
     )]
     Failed {
         /// Id of the backup.
@@ -275,7 +275,17 @@ fn none_fits(backups: &[Backup], wanted: &str) -> ChoiceError {
     match backups.last() {
         None => ChoiceError::None,
         Some(newest) => {
-            let hint = defect(newest).map(|defect| format!("the newest, {defect}"));
+            let copies = places(newest);
+            let to_do = match newest.condition() {
+                Condition::Failed | Condition::Incomplete if copies.is_empty() => {
+                    "; what to do: \"No backup is good\" in docs/recovery.md".to_owned()
+                }
+                Condition::Failed | Condition::Incomplete => {
+                    format!("; it also has a copy: use --from {copies}")
+                }
+                Condition::Good | Condition::Unknown | Condition::OffsiteOnly => String::new(),
+            };
+            let hint = defect(newest).map(|defect| format!("the newest, {defect}{to_do}"));
             ChoiceError::NoneFits { wanted: wanted.to_owned(), hint }
         }
     }
@@ -380,7 +390,7 @@ mod tests {
         assert!(by_id(&incomplete, true).unwrap_err().to_string().contains("archive x is missing"));
         assert_eq!(
             choose(&all[3..], Which::Latest, false).unwrap_err().to_string(),
-            "there is no good backup; the newest, 2025-07-04-14-30-00, is incomplete: archive x is missing"
+            "there is no good backup; the newest, 2025-07-04-14-30-00, is incomplete: archive x is missing; what to do: \"No backup is good\" in docs/recovery.md"
         );
         assert_eq!(choose(&[], Which::Latest, false), Err(ChoiceError::None));
     }

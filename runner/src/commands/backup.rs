@@ -109,7 +109,7 @@ pub(super) fn summarize(operation: &OperationReport) {
         operation.collections.iter().filter_map(|collection| collection.stored_size_bytes).sum();
     let took = operation.duration_seconds;
     let done = if total == 0 && operation.failure.is_some() {
-        format!("nothing was backed up, in {took:.1} s")
+        format!("nothing was backed up ({took:.1} s)")
     } else {
         format!("{succeeded} of {total} collections, {} stored, in {took:.1} s", HumanBytes(stored))
     };

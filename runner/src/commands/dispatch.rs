@@ -61,7 +61,7 @@ pub fn dispatch(cli: &Cli, environment: &BTreeMap<OsString, OsString>, clock: Cl
                 for problem in &error.problems {
                     tracing::error!("{problem}");
                 }
-                if let Some(command) = cli.command.manner().writes {
+                if let Some(command) = cli.command.manner().scheduled {
                     refused::note(&error.layout, command, &error.problems.join("; "), clock);
                 }
                 return Exit::Configuration;
@@ -80,7 +80,7 @@ pub fn dispatch(cli: &Cli, environment: &BTreeMap<OsString, OsString>, clock: Cl
         }
         execute(cli, &settings, environment, clock, &console).unwrap_or_else(|refusal| {
             tracing::error!("{}", one_line(&refusal.message));
-            if let (Exit::Configuration, Some(command)) = (refusal.exit, cli.command.manner().writes) {
+            if let (Exit::Configuration, Some(command)) = (refusal.exit, cli.command.manner().scheduled) {
                 refused::note(&settings.layout(), command, &refusal.message, clock);
             }
             refusal.exit

@@ -51,7 +51,7 @@ pub fn init(settings: &Settings, clock: Clock) -> Result<Exit, Refusal> {
     let repository = Repository::new(uuid::Uuid::new_v4().to_string(), clock.now());
     json_file::write_new(&file, &repository)
         .map_err(|error| Refusal::failed(format!("{}: cannot be written: {error}", file.display())))?;
-    tracing::info!("{} is now a backup repository; next: `qdrant-backup backup`", root.display());
+    tracing::info!("{} is now a backup repository", root.display());
     Ok(Exit::Success)
 }
 

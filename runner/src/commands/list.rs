@@ -4,7 +4,7 @@ use indicatif::HumanBytes;
 use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::catalog::{Backup, Catalog, Condition};
 use qdrant_backup_shared::manifest::Encoding;
-use qdrant_backup_shared::text::pretty_json;
+use qdrant_backup_shared::text::{pretty_json, shortened};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
@@ -90,8 +90,10 @@ pub fn list(settings: &Settings, args: &ListArgs, clock: Clock) -> Result<Exit, 
 /// A row of the table. How a place stores a copy, and when it was checked, is not known there.
 fn row(backup: &Backup, is_place: bool, clock: Clock) -> Vec<String> {
     let mut state = if is_place && backup.is_good() { "copy".to_owned() } else { verified(backup) };
-    if backup.remarks().hold.is_some() {
-        state.push_str(", HELD");
+    match backup.remarks().hold.as_deref() {
+        Some("") => state.push_str(", HELD"),
+        Some(reason) => state.push_str(&format!(", HELD: {}", shortened(reason, 40))),
+        None => {}
     }
     let mut row = vec![
         backup.collection.to_string(),

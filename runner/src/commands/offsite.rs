@@ -128,7 +128,7 @@ fn list(settings: &Settings, name: Option<&str>, json: bool, signals: &Signals) 
                 entries.extend(listing.copies.values().map(|copy| Entry {
                     place: name.to_owned(),
                     repository_id: copy.key.repository_id.clone(),
-                    collection: copy.key.component.clone(),
+                    collection: copy.key.shown_collection(),
                     backup_id: copy.key.backup_id.to_string(),
                     copied_at: copy.copied_at,
                     manifest_snapshot: copy.manifest.snapshot.clone(),
@@ -157,7 +157,7 @@ fn list(settings: &Settings, name: Option<&str>, json: bool, signals: &Signals) 
         let rows = entries.iter().map(|entry| {
             vec![
                 entry.place.clone(),
-                entry.collection.clone(),
+                one_line(&entry.collection),
                 entry.backup_id.clone(),
                 output::time(entry.copied_at),
                 entry.manifest_snapshot.chars().take(8).collect(),
@@ -366,7 +366,7 @@ async fn recover(
         summarize(&finished.report);
     } else {
         tracing::info!(
-            "{} now lists {known} backups that exist only in {name}; next: `qdrant-backup restore --all --from {name}`, then `qdrant-backup run` to make new ones",
+            "{} now lists {known} backups that exist only in {name}; next: if the server is lost too, `qdrant-backup restore --all --from {name}`; then `qdrant-backup run` to make new ones",
             layout.root().display()
         );
     }

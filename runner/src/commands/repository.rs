@@ -138,7 +138,9 @@ pub fn open(settings: &Settings) -> Result<Repository, Refusal> {
                 how_to_make(settings)
             ))
         } else {
-            Refusal::configuration(error)
+            Refusal::configuration(format!(
+                "{error}; if it is damaged, docs/runbook.md says under \"QdrantBackupOrphans\" how to replace it"
+            ))
         }
     })
 }

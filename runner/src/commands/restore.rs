@@ -238,8 +238,12 @@ async fn dry_run(
     let there = plans.iter().filter(|plan| plan.is_possible() && plan.is_there).count();
     let skipped = if there > 0 { format!(", {there} already exist and are skipped") } else { String::new() };
     let (can, all) = (possible - there, plans.len() - there);
-    let done =
-        format!("{can} of {all} collections can be restored{skipped}; nothing on the server was changed");
+    let can = if all == 0 {
+        "nothing to restore".to_owned()
+    } else {
+        format!("{can} of {all} collections can be restored")
+    };
+    let done = format!("{can}{skipped}; nothing on the server was changed");
     // Only a write could test this.
     let done = format!("{done}; whether the API key may restore was not tested");
     if possible == plans.len() {

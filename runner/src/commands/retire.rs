@@ -6,7 +6,7 @@ use std::fs;
 use indicatif::HumanBytes;
 use qdrant_backup_shared::catalog::{Backup, Catalog};
 use qdrant_backup_shared::status::PrunedBackup;
-use qdrant_backup_shared::text::one_line;
+use qdrant_backup_shared::text::{number_of, one_line};
 use qdrant_backup_shared::{CollectionName, Layout, Status};
 
 use super::orphans::busy;
@@ -166,7 +166,7 @@ fn delete_all(
             status.retired_collections.remove(name);
         })
         .map_err(Refusal::failed)?;
-    tracing::info!("Retired {name}: all its {} backups are deleted", backups.len());
+    tracing::info!("Retired {name}: deleted {}", number_of(backups.len(), "backup"));
     Ok(())
 }
 

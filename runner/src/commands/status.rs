@@ -98,7 +98,8 @@ pub fn status(settings: &Settings, args: &StatusArgs, clock: Clock) -> Result<Ex
         pretty_json(&answer).map_err(Refusal::failed)?
     } else {
         let refusal = refused.as_ref().map(|refused| refusal(refused, now)).unwrap_or_default();
-        render(&format!("{verdict}{refusal}"), &judged, status.as_ref(), &lock, now)
+        let shown = Shown { catalog: &catalog, interval, lock: &lock, now };
+        render(&format!("{verdict}{refusal}"), &judged, status.as_ref(), &shown)
     };
     output::print(&text).map_err(Refusal::failed)?;
     let never = judged.is_empty() && !had_nothing_to_do(status.as_ref());
@@ -240,14 +241,13 @@ fn verdict(judged: &[Judged], status: Option<&Status>, interval: Option<Duration
     }
     let bad: Vec<&Judged> = judged.iter().filter(|collection| collection.too_old == Some(true)).collect();
     if !bad.is_empty() {
-        let list: Vec<String> = bad
-            .iter()
-            .map(|collection| {
-                let what = if collection.newest_backup_id.is_some() { "too old" } else { "no good backup" };
-                format!("{} ({what})", collection.collection)
-            })
-            .collect();
-        return format!("NOT BACKED UP: {}", list.join(", "));
+        let names = |has_one: bool| {
+            let those = bad.iter().filter(|collection| collection.newest_backup_id.is_some() == has_one);
+            those.map(|collection| collection.collection.to_string()).collect::<Vec<_>>().join(", ")
+        };
+        let parts = [("NO GOOD BACKUP", names(false)), ("BACKUP TOO OLD", names(true))];
+        let parts = parts.iter().filter(|(_, names)| !names.is_empty());
+        return parts.map(|(what, names)| format!("{what}: {names}")).collect::<Vec<_>>().join("; ");
     }
     let undated: Vec<String> = judged
         .iter()
@@ -280,13 +280,16 @@ fn verdict(judged: &[Judged], status: Option<&Status>, interval: Option<Duration
     format!("Every collection ({number}) has a good backup no older than {oldest}{unjudged}{changed}")
 }
 
-fn render(
-    verdict: &str,
-    judged: &[Judged],
-    status: Option<&Status>,
-    lock: &[LockProcess],
+/// What the text shows besides the verdict and the status.
+struct Shown<'a> {
+    catalog: &'a Catalog,
+    interval: Option<Duration>,
+    lock: &'a [LockProcess],
     now: DateTime<Utc>,
-) -> String {
+}
+
+fn render(verdict: &str, judged: &[Judged], status: Option<&Status>, shown: &Shown<'_>) -> String {
+    let Shown { lock, now, .. } = *shown;
     let mut text = format!("{verdict}\n");
     if !judged.is_empty() {
         let rows = judged.iter().map(|collection| {
@@ -306,7 +309,7 @@ fn render(
         text.push_str(&format!("\nLOCKED: {}\n", stranger(process)));
     }
     if let Some(status) = status {
-        text.push_str(&runs(status, lock, now));
+        text.push_str(&runs(status, shown));
     }
     text.trim_end().to_owned()
 }
@@ -363,7 +366,19 @@ fn current(status: &Status, current: &CurrentRun, lock: &[LockProcess], now: Dat
     format!("\n{what}; stage {}{of}, last progress {age} ago\n", current.stage)
 }
 
-fn runs(status: &Status, lock: &[LockProcess], now: DateTime<Utc>) -> String {
+/// That no run has started although one was due, which leaves no other trace.
+fn overdue(begun: DateTime<Utc>, interval: Option<Duration>, now: DateTime<Utc>) -> Option<String> {
+    let interval = interval?;
+    let since = (now - begun).to_std().ok().filter(|since| *since > 2 * interval)?;
+    Some(format!(
+        "  No backup has started for {}, but one is due every {}: does cron or the timer start it? `qdrant-backup config check`\n",
+        output::span(since),
+        output::span(interval)
+    ))
+}
+
+fn runs(status: &Status, shown: &Shown<'_>) -> String {
+    let Shown { catalog, interval, lock, now } = *shown;
     let mut text = String::new();
     if let Some(run) = &status.current_run {
         text.push_str(&current(status, run, lock, now));
@@ -380,6 +395,9 @@ fn runs(status: &Status, lock: &[LockProcess], now: DateTime<Utc>) -> String {
                 text.push_str(&format!("; {} failures in a row", operation.consecutive_failures));
             }
             text.push('\n');
+            if status.current_run.is_none() {
+                text.push_str(&overdue(attempt, interval, now).unwrap_or_default());
+            }
         }
         text.push_str(&why(operation));
         text.push_str(&last.map(warnings).unwrap_or_default());
@@ -398,7 +416,7 @@ fn runs(status: &Status, lock: &[LockProcess], now: DateTime<Utc>) -> String {
         text.push_str(&format!("\nLast command: `{}`, {}\n", run.command, output::time(run.started_at)));
         text.push_str(&warnings(run));
     }
-    text.push_str(&places(status, now));
+    text.push_str(&places(status, catalog, now));
     text.push_str(&left(status, lock.iter().any(LockProcess::is_ours)));
     text
 }

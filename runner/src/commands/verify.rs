@@ -109,7 +109,7 @@ pub(super) fn summarize(operation: &OperationReport, stored: u64) {
     };
     match &operation.outcome {
         Outcome::Success if checked.is_empty() => {
-            tracing::info!("Nothing to verify: there are no backups yet");
+            tracing::info!("Nothing to verify: no backup has its archives here");
         }
         Outcome::Success => tracing::info!("Verification succeeded: {done}"),
         Outcome::Interrupted => tracing::error!("Verification interrupted by a signal: {done}"),

@@ -10,7 +10,9 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use qdrant_backup_shared::catalog::Catalog;
 use qdrant_backup_shared::manifest::{Archive, Manifest};
-use qdrant_backup_shared::{BackupId, CollectionName, Layout, Repository, atomic, json_file};
+use qdrant_backup_shared::{
+    BackupId, CollectionName, Layout, Repository, Status, atomic, json_file, status_journal,
+};
 
 use super::error::OffsiteError;
 use super::listing::{Copy, File, Listing};
@@ -95,6 +97,9 @@ impl Copies {
                 atomic::write(&path, atomic::JSON_MODE, &hold).map_err(local)?;
             }
         }
+        if let Some(status) = wanted.local.and_then(|here| retired(here, &repository_id)) {
+            json_file::write(&layout.status_file(), &status).map_err(local)?;
+        }
         Ok(Self {
             directory,
             layout,
@@ -117,6 +122,18 @@ impl Copies {
     pub fn path(&self) -> &Path {
         self.directory.path()
     }
+}
+
+/// A status that only has the marks of retired collections, if the directory `here` is the one with this id and has any: they are not
+/// restored with all others.
+fn retired(here: &Layout, repository_id: &str) -> Option<Status> {
+    let status = status_journal::read_own(here).ok()?.status;
+    let is_it = status.repository_id.as_deref() == Some(repository_id);
+    (is_it && !status.retired_collections.is_empty()).then(|| Status {
+        repository_id: status.repository_id,
+        retired_collections: status.retired_collections,
+        ..Status::new(status.runner_version, status.hostname)
+    })
 }
 
 /// The only backup directory with copies.

@@ -44,7 +44,7 @@ pub enum OffsiteError {
     },
     /// There is no repository.
     #[error(
-        "there is no restic repository at {repository}; is the disk mounted? `qdrant-backup offsite init {place}` creates a new one"
+        "there is no restic repository at {repository}; is the disk mounted? Only if the place is new: `qdrant-backup offsite init {place}`"
     )]
     NoRepository {
         /// Name of the place.

@@ -11,7 +11,7 @@ use qdrant_backup_shared::catalog::{Backup, Unreadable};
 use qdrant_backup_shared::operation::{Operation, Outcome, Stage};
 use qdrant_backup_shared::place_status::{PlaceStatus, RoundEnd};
 use qdrant_backup_shared::run_report::{CopiedBackup, NotCopied, PlaceReport};
-use qdrant_backup_shared::text::one_line;
+use qdrant_backup_shared::text::{number_of, one_line};
 use qdrant_backup_shared::verification::CheckOutcome;
 use qdrant_backup_shared::{CollectionName, Failure, FailureKind};
 use tokio_util::sync::CancellationToken;
@@ -257,10 +257,10 @@ impl AtPlace<'_> {
         let found = reconcile(&self.place.restic, layout, catalog, &id, repository, listing)?;
         let name = self.place.restic.settings().name();
         if found.adopted > 0 {
-            tracing::info!("{} backups that exist only in {name} are listed again", found.adopted);
+            tracing::info!("Listed {} again, only in {name}", number_of(found.adopted, "backup"));
         }
         if found.held > 0 {
-            tracing::info!("{} backups are on hold again, as {name} has it", found.held);
+            tracing::info!("Placed {} again, as {name} has it", number_of(found.held, "hold"));
         }
         for warning in found.warnings {
             self.session.warn(format!("place {name}: {warning}"));

@@ -4,7 +4,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use qdrant_backup_shared::catalog::{Backup, Catalog, Condition};
 use qdrant_backup_shared::operation::{Fate, Operation, Outcome};
 use qdrant_backup_shared::run_report::BackupFate;
-use qdrant_backup_shared::{CollectionName, Status};
+use qdrant_backup_shared::status::CollectionStatus;
+use qdrant_backup_shared::{CollectionName, FailureKind, Status};
 
 use super::context::PruneContext;
 use crate::prune::retention::{Candidate, NoRule, decide, decide_gone};
@@ -32,7 +33,7 @@ pub enum Withheld {
     #[error("the source has changed")]
     SourceChanged,
     /// There are no newer backups to replace the old ones.
-    #[error("its last backup did not succeed")]
+    #[error("its last backup did not succeed, so the older ones may be needed")]
     LastAttemptFailed,
     /// The status was lost and rebuilt, and no backup has ended since.
     #[error(
@@ -150,6 +151,11 @@ pub fn plan(
         None if expired => known_against(collection, status, context.yes).or_else(guard),
         None => None,
     };
+    if let Some(Withheld::TooMany { .. }) = withheld {
+        for fate in fates.iter_mut().filter(|fate| fate.fate == Fate::Delete) {
+            fate.reasons.insert(0, "not without --yes".to_owned());
+        }
+    }
     // A backup that is only withheld by the guard is shown as deleted, and needs confirmation.
     if let Some(withheld) = withheld.as_ref().filter(|withheld| !withheld.is_failure()) {
         for fate in fates.iter_mut().filter(|fate| fate.fate == Fate::Delete) {
@@ -219,12 +225,15 @@ fn known_against(collection: &CollectionName, status: Option<&Status>, yes: bool
         || entry.is_some_and(|entry| entry.on_server == Some(false))
     {
         Some(Withheld::Gone)
-    } else if entry
-        .and_then(|entry| entry.last_outcome.as_ref())
-        .is_some_and(|outcome| *outcome != Outcome::Success)
-    {
+    } else if entry.is_some_and(has_failed) {
         Some(Withheld::LastAttemptFailed)
     } else {
         None
     }
+}
+
+/// Whether the last backup failed, but for want of space, which a prune makes.
+fn has_failed(entry: &CollectionStatus) -> bool {
+    let has_no_space = entry.failure.as_ref().is_some_and(|failure| failure.kind == FailureKind::NoSpace);
+    entry.last_outcome.as_ref().is_some_and(|outcome| *outcome != Outcome::Success) && !has_no_space
 }

@@ -10,7 +10,7 @@ use super::limit::Limit;
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
     /// No connection, so the request was not sent.
-    #[error("{what}: cannot reach Qdrant at {url}: {cause}; is it running, and is the URL right?")]
+    #[error("{what}: cannot reach Qdrant at {url}: {cause} (is it running, and is the URL right?)")]
     Unreachable {
         /// What was being done, such as `listing collections`.
         what: String,

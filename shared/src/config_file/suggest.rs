@@ -12,7 +12,7 @@ pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     let allowed = (word.chars().count() / 3).clamp(1, 3);
     candidates
         .into_iter()
-        .map(|candidate| (strsim::levenshtein(&word, &candidate.to_lowercase()), candidate))
+        .map(|candidate| (strsim::osa_distance(&word, &candidate.to_lowercase()), candidate))
         .filter(|(distance, _)| *distance <= allowed)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
@@ -28,6 +28,7 @@ mod tests {
         assert_eq!(closest("keep_dayz", keys), Some("keep_days"));
         assert_eq!(closest("Keep_Days", keys), Some("keep_days"));
         assert_eq!(closest("uri", keys), Some("url"));
+        assert_eq!(closest("ulr", keys), Some("url"), "two letters that are exchanged are one mistake");
         assert_eq!(closest("compression", keys), None);
         assert_eq!(closest("", keys), None);
         assert_eq!(closest(&"k".repeat(100_000), keys), None);

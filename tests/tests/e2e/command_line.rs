@@ -359,7 +359,7 @@ fn status_is_exit_5_when_a_newest_backup_is_too_old() {
     hourly(&place, &["status"]).success();
     age(&place, TimeDelta::minutes(2));
     let old = hourly(&place, &["status"]).code(5);
-    assert!(old.stdout.starts_with("NOT BACKED UP: vectors (too old)"), "{}", old.stdout);
+    assert!(old.stdout.starts_with("BACKUP TOO OLD: vectors"), "{}", old.stdout);
     assert!(old.stdout.contains("TOO OLD") && old.stdout.contains("2 h 1 min"), "{}", old.stdout);
     let parsed: Value =
         serde_json::from_str(&hourly(&place, &["status", "--json"]).code(5).stdout).expect("JSON");
@@ -416,7 +416,7 @@ fn status_is_exit_5_for_a_collection_on_the_server_without_a_backup() {
     );
     for schedule in [true, false] {
         let status = if schedule { hourly(&place, &["status"]) } else { place.run(&["status"]) }.code(5);
-        assert!(status.stdout.starts_with("NOT BACKED UP: a (no good backup)\n"), "{}", status.stdout);
+        assert!(status.stdout.starts_with("NO GOOD BACKUP: a\n"), "{}", status.stdout);
         assert!(status.stdout.contains("last attempt failed: "), "{}", status.stdout);
     }
     // A backup with a missing archive is as bad as no backup.

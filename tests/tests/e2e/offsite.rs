@@ -288,7 +288,7 @@ fn a_hold_goes_with_its_copy_and_is_placed_again_when_the_directory_was_lost() {
         .run(&["offsite", "recover", "nas"])
         .success()
         .says(&["Reading the manifests of 2 copies in nas"])
-        .says(&["1 backups are on hold again"])
+        .says(&["Placed 1 hold again, as nas has it"])
         .never_says("nothing to do");
     assert_eq!(fs::read(&hold).unwrap(), placed, "with its reason");
     place.run(&["offsite", "prune", "nas", "--yes"]).success();

@@ -6,10 +6,10 @@ use std::fs;
 
 use e2e::qdrant_stand_in::{Content, Endpoint, Fault, Setup, StandIn};
 use e2e::{Place, Planted, Ran, Running, Scene};
-use qdrant_backup_shared::CollectionName;
 use qdrant_backup_shared::json_file;
 use qdrant_backup_shared::operation::{Operation, Outcome, Stage};
 use qdrant_backup_shared::status::{CollectionStatus, CurrentRun, PrunedBackup, ServerSnapshot, Status};
+use qdrant_backup_shared::{CollectionName, Failure, FailureKind};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -155,7 +155,7 @@ fn nothing_is_pruned_while_the_source_has_changed() {
 #[test]
 fn a_collection_whose_last_backup_failed_or_that_is_gone_is_not_pruned() {
     let place = place(ONE);
-    for collection in ["failed", "gone", "well"] {
+    for collection in ["failed", "full", "gone", "well"] {
         place.plant_daily(collection, "2025-07-01", 2);
     }
     tell(&place, |status| {
@@ -164,14 +164,21 @@ fn a_collection_whose_last_backup_failed_or_that_is_gone_is_not_pruned() {
             on_server: Some(on_server),
             ..CollectionStatus::default()
         };
-        status.collections.insert(name("failed"), entry(Outcome::Failed, true));
+        let failed = |kind| CollectionStatus {
+            failure: Some(Failure { kind, message: "why".to_owned() }),
+            ..entry(Outcome::Failed, true)
+        };
+        status.collections.insert(name("failed"), failed(FailureKind::Timeout));
+        // The next backup needs the space that only a prune makes.
+        status.collections.insert(name("full"), failed(FailureKind::NoSpace));
         status.collections.insert(name("gone"), entry(Outcome::Success, false));
         status.collections.insert(name("well"), entry(Outcome::Success, true));
     });
     let ran = place.run(&["prune", "--yes"]).success();
     let ran = ran.says(&["Not pruning failed: its last backup did not succeed"]);
     assert!(ran.stdout.contains("nothing is pruned: it is gone from the server"), "{}", ran.stdout);
-    assert_eq!((place.ids("failed").len(), place.ids("gone").len(), place.ids("well").len()), (2, 2, 1));
+    let left = ["failed", "full", "gone", "well"].map(|collection| place.ids(collection).len());
+    assert_eq!(left, [2, 1, 2, 1]);
 }
 
 #[test]
@@ -440,7 +447,7 @@ fn a_collection_that_is_gone_can_be_retired_and_then_deleted() {
     place.run(&["prune", "--retire", "old", "--yes"]).code(1).says(&["2025-07-02-12-00-00 is on hold"]);
     assert_eq!(place.ids("old").len(), 3);
     place.run(&["unhold", "2025-07-02-12-00-00", "-c", "old"]).success();
-    place.run(&["prune", "--retire", "old", "--yes"]).success().says(&["all its 3 backups are deleted"]);
+    place.run(&["prune", "--retire", "old", "--yes"]).success().says(&["Retired old: deleted 3 backups"]);
     assert!(place.stored().iter().all(|file| !file.contains("old")));
     assert!(place.status().retired_collections.is_empty() && place.status().pruning.is_empty());
     assert!(!place.layout().collection(&name("old")).exists());

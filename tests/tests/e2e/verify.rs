@@ -185,7 +185,7 @@ fn another_collections_snapshot_with_fitting_digests_is_found_inside() {
 #[test]
 fn what_is_not_there_is_named_and_nothing_at_all_is_no_failure() {
     let Scene { server, place } = Scene::with_samples();
-    place.run(&["verify"]).success().says(&["Nothing to verify: there are no backups yet"]);
+    place.run(&["verify"]).success().says(&["Nothing to verify: no backup has its archives here"]);
     place
         .run(&["verify", "--collection", "nowhere"])
         .code(1)

@@ -7,7 +7,7 @@ use qdrant_backup_shared::FailureKind;
 use qdrant_backup_shared::catalog::CLOCKS;
 use qdrant_backup_shared::operation::{Operation, Outcome};
 use qdrant_backup_shared::status::{CollectionStatus, OperationStatus, Status};
-use qdrant_backup_shared::text::shortened;
+use qdrant_backup_shared::text::{number_of, shortened};
 
 use super::super::parts::{BackupReport, CollectionReport};
 use super::super::words;
@@ -74,7 +74,7 @@ impl Judge {
             .filter(|unreadable| status.problem.as_ref() != Some(&unreadable.problem))
             .collect();
         if let Some(first) = others.first() {
-            let number = words::number_of(others.len(), "file");
+            let number = number_of(others.len(), "file");
             let text = format!("{number} cannot be read, the first: {}", shortened(&first.problem, 200));
             self.find(Severity::Warning, Kind::FilesUnreadable, text);
         }
@@ -105,7 +105,7 @@ impl Judge {
 
     fn missing(&mut self, expected: &[&CollectionReport]) {
         let none = those(expected, |of| of.newest.is_none());
-        let text = format!("{} without a good backup", words::number_of(none.len(), "collection"));
+        let text = format!("{} without a good backup", number_of(none.len(), "collection"));
         self.find_of(Severity::Critical, Kind::NoBackup, &none, text);
         let claimed = those(expected, |of| {
             let claimed = of.history.last().zip(of.last_success_at);
@@ -149,13 +149,11 @@ impl Judge {
         let interval =
             backup.and_then(|backup| backup.schedule_interval_seconds).filter(|interval| *interval > 0.0);
         let Some(interval) = interval else {
-            let oldest = oldest(expected).map_or_else(
-                || "not there".to_owned(),
-                |oldest| format!("from {}", words::ago(oldest.started_at, now)),
-            );
-            let text = format!(
-                "No schedule is known, so nobody can say whether a backup is late; the oldest of the newest ones is {oldest}"
-            );
+            let mut text = "No schedule is known, so it is unknown whether a backup is late".to_owned();
+            if let Some(oldest) = oldest(expected) {
+                let oldest = words::ago(oldest.started_at, now);
+                text.push_str(&format!("; the oldest of the newest backups was made {oldest}"));
+            }
             return self.find(Severity::Unknown, Kind::NoSchedule, text);
         };
         let late =
@@ -258,7 +256,7 @@ impl Judge {
             (Some((name, failure)), _) => format!(
                 ": {} of {} failed, the first: {}: {}",
                 failed.len(),
-                words::number_of(status.collections.len(), "collection"),
+                number_of(status.collections.len(), "collection"),
                 words::name(name.as_str()),
                 shortened(&failure.message, 200)
             ),
@@ -288,7 +286,7 @@ impl Judge {
         }
         let left = status.undeleted_snapshots.len() + status.suspected_leftovers.len();
         if left > 0 && status.current_run.is_none() {
-            let text = format!("{} left on the server", words::number_of(left, "snapshot"));
+            let text = format!("{} left on the server", number_of(left, "snapshot"));
             self.find(Severity::Notice, Kind::ServerLeftovers, text);
         }
     }
@@ -382,7 +380,7 @@ fn summary_of(expected: &[&CollectionReport], now: DateTime<Utc>) -> String {
     let ago = oldest(expected).map(|oldest| words::ago(oldest.started_at, now)).unwrap_or_default();
     match expected {
         [only] => format!("{} backed up {ago}", words::name(only.collection.as_str())),
-        several => format!("All {} backed up {ago}", words::number_of(several.len(), "collection")),
+        several => format!("All {} backed up {ago}", number_of(several.len(), "collection")),
     }
 }
 

@@ -22,8 +22,9 @@ pub struct Manner {
     /// Whether it connects to a server, so that it needs the key. Commands that only read stored backups must work
     /// for every user who can read them.
     pub keys: Keys,
-    /// The name of a command that writes. If it is refused, this is recorded for monitoring.
-    pub writes: Option<&'static str>,
+    /// The name of a command that a schedule may start. If it is refused, this is recorded for monitoring. Whoever calls another
+    /// command sees the error.
+    pub scheduled: Option<&'static str>,
 }
 
 /// It needs the key.
@@ -35,7 +36,7 @@ impl Command {
     /// The properties of this command.
     pub fn manner(&self) -> Manner {
         use Doer::{Caller, Owner, Reader};
-        let (doer, keys, writes) = match self {
+        let (doer, keys, scheduled) = match self {
             // What it reads are only defaults, and its trial backup is checked separately.
             Self::Setup(_) => (Reader, KEY, None),
             Self::Init => (Owner, NO_KEY, None),
@@ -47,12 +48,12 @@ impl Command {
             Self::Hold(_) | Self::Unhold(_) => (Owner, NO_KEY, None),
             // It reads what the caller can read, and writes nothing here.
             Self::Import(import) if import.points => (Reader, KEY, None),
-            Self::Import(_) => (Owner, NO_KEY, Some("import")),
+            Self::Import(_) => (Owner, NO_KEY, None),
             Self::Verify(_) => (Owner, NO_KEY, Some("verify")),
             Self::Export(export) if export.points => (Owner, KEY, None),
             Self::Export(_) => (Caller, NO_KEY, None),
             Self::Restore(restore) if restore.files => (Caller, NO_KEY, None),
-            Self::Restore(restore) => (Owner, KEY, (!restore.dry_run).then_some("restore")),
+            Self::Restore(_) => (Owner, KEY, None),
             Self::Compare(_) => (Owner, KEY, None),
             Self::Drill(_) => (Owner, KEY, Some("drill")),
             Self::Run(_) => (Owner, KEY, Some("run")),
@@ -61,15 +62,15 @@ impl Command {
             Self::Offsite(OffsiteCommand::Copy { .. }) => (Owner, NO_KEY, Some("offsite copy")),
             Self::Offsite(OffsiteCommand::Check { .. }) => (Owner, NO_KEY, Some("offsite check")),
             Self::Offsite(OffsiteCommand::Prune { .. }) => (Owner, NO_KEY, Some("offsite prune")),
-            Self::Offsite(OffsiteCommand::Recover { .. }) => (Owner, NO_KEY, Some("offsite recover")),
-            Self::AcceptSource => (Owner, KEY, Some("accept-source")),
+            Self::Offsite(OffsiteCommand::Recover { .. }) => (Owner, NO_KEY, None),
+            Self::AcceptSource => (Owner, KEY, None),
             Self::Schedule(schedule) if schedule.entry().write => (Caller, KEY, None),
             Self::Schedule(_) => (Reader, KEY, None),
             // It tests what the owner's runs will need.
             Self::Config(ConfigCommand::Check(_)) => (Owner, KEY, None),
             Self::Config(ConfigCommand::Show { .. }) => (Reader, Keys::Shown, None),
         };
-        Manner { doer, keys, writes }
+        Manner { doer, keys, scheduled }
     }
 }
 

@@ -102,7 +102,11 @@ impl Owner {
 pub fn init_and_give(settings: &Settings, clock: Clock) -> Result<Exit, Refusal> {
     let layout = repository::layout(settings);
     let is_for_giving = is_for_giving(layout.root());
+    let is_new = !layout.repository_file().exists();
     let exit = init::init(settings, clock)?;
+    if is_new {
+        tracing::info!("Next: `qdrant-backup backup{}`", settings.shown_options());
+    }
     if let Some(heir) = heir(&layout).filter(|_| is_for_giving) {
         let owner = Owner { user: Some(heir.clone()) };
         owner.take(settings)?;

@@ -173,6 +173,7 @@ impl BroughtBack {
         };
         let Wanted { missing, changed, .. } = self.plan.wanted;
         let mut words = match (missing || written.missing > 0, changed) {
+            (true, false) if written.missing == 1 => format!("1 point is back in \"{target}\""),
             (true, false) => format!("{} points are back in \"{target}\"", written.missing),
             (true, true) => format!(
                 "{} points are back in \"{target}\" and {} were overwritten",

@@ -43,7 +43,7 @@ pub async fn remove(session: &mut Session, destination: &Destination, scratch: &
         }),
         Ok(false) => {}
         Err(error) => session.warn(format!(
-            "{error}; \"{scratch}\" stays on the server until the next drill or comparison removes it"
+            "{error}; \"{scratch}\" may stay on the server until the next drill or comparison removes it"
         )),
     }
 }
