@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::future::ready;
 use std::io;
 use std::rc::Rc;
+use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
 use qdrant_backup_shared::collection_name::ImpossibleName;
@@ -28,6 +29,9 @@ use crate::session::Session;
 use crate::store;
 use qdrant_backup_shared::scratch_name::is_scratch;
 
+/// How often and at which interval to look for a leader: an election takes seconds.
+const LEADER_LOOKS: u32 = 6;
+const BETWEEN_LOOKS: Duration = Duration::from_secs(2);
 /// Maximum number of invalid names that are reported separately.
 const IMPOSSIBLE_MAX: usize = 20;
 
@@ -171,6 +175,23 @@ impl Run<'_> {
         // This only matters if a shard is on no other node.
         found.warnings().iter().for_each(|warning| self.session.warn(warning));
         self.cluster = Some(Cluster::of(found).await);
+        self.look_for_a_leader().await.map_err(|error| BackupError::from(error).to_failure())
+    }
+
+    /// Warns if the cluster has no leader for some time: then this node may lack what others have. There may be no other node any
+    /// more, so it is backed up all the same.
+    async fn look_for_a_leader(&self) -> Result<(), Error> {
+        let client = &self.context.client;
+        for _ in 0..LEADER_LOOKS {
+            if client.cluster().await?.has_leader() {
+                return Ok(());
+            }
+            client.pause(BETWEEN_LOOKS).await?;
+        }
+        self.session.warn(format!(
+            "the cluster of {} has no leader, because most of its nodes do not answer: what is backed up may be OUT OF DATE; start the other nodes and run the backup again",
+            client.url()
+        ));
         Ok(())
     }
 

@@ -14,7 +14,7 @@ use crate::settings::Settings;
 use crate::store::file_system::examine;
 
 /// Makes the backup directory a repository. Does nothing if it already is one.
-pub fn init(settings: &Settings, clock: Clock) -> Result<Exit, Refusal> {
+pub fn init(settings: &Settings, next: &str, clock: Clock) -> Result<Exit, Refusal> {
     let layout = repository::layout(settings);
     let root = layout.root();
     match fs::symlink_metadata(root) {
@@ -51,7 +51,7 @@ pub fn init(settings: &Settings, clock: Clock) -> Result<Exit, Refusal> {
     let repository = Repository::new(uuid::Uuid::new_v4().to_string(), clock.now());
     json_file::write_new(&file, &repository)
         .map_err(|error| Refusal::failed(format!("{}: cannot be written: {error}", file.display())))?;
-    tracing::info!("{} is now a backup repository", root.display());
+    tracing::info!("{} is now a backup repository{next}", root.display());
     Ok(Exit::Success)
 }
 

@@ -1,5 +1,7 @@
 //! `qdrant-backup offsite`: manages offsite copies.
 
+use std::collections::BTreeSet;
+
 use indicatif::HumanBytes;
 use qdrant_backup_shared::config_file::keys::GONE_AFTER_DAYS;
 use qdrant_backup_shared::operation::{Operation, Outcome};
@@ -163,6 +165,13 @@ fn list(settings: &Settings, name: Option<&str>, json: bool, signals: &Signals) 
                 entry.manifest_snapshot.chars().take(8).collect(),
             ]
         });
+        let ids: BTreeSet<&str> = entries.iter().map(|entry| entry.repository_id.as_str()).collect();
+        if ids.len() > 1 {
+            tracing::info!(
+                "These are copies of {} backup directories; `--json` says which copy is of which",
+                ids.len()
+            );
+        }
         output::table(&["PLACE", "COLLECTION", "BACKUP", "COPIED", "SNAPSHOT"], &[], rows)
     };
     match worst {

@@ -130,7 +130,7 @@ fn plan_options(
         elsewhere: to.is_some_and(|other| other.url.as_url() != settings.qdrant.url.as_url()),
         allow_version_skew: args.allow_version_skew,
         replication_factor: args.replication_factor,
-        shown: settings.shown_options(),
+        shown: settings.shown_options() + &args.from.shown(),
         shown_key: settings.to_api_key_file.clone(),
         restoring: Vec::new(),
     })

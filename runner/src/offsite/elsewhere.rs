@@ -192,7 +192,7 @@ impl Elsewhere for Archives {
     fn open(&self, manifest: &Manifest, archive: &Archive) -> io::Result<Box<dyn Read + Send>> {
         let key = (manifest.collection.clone(), manifest.backup_id, archive.file_name.clone());
         let file = self.files.get(&key).ok_or(io::ErrorKind::NotFound)?;
-        let dump = self.restic.dump(&file.snapshot, &file.path).map_err(io::Error::other)?;
+        let dump = self.restic.dump(&file.snapshot, &file.path).map_err(OffsiteError::while_reading)?;
         Ok(Box::new(dump))
     }
 }

@@ -5,7 +5,7 @@ use std::io;
 use qdrant_backup_shared::text::{one_line, shortened};
 use qdrant_backup_shared::{Failure, FailureKind};
 
-use crate::archive::read::ArchiveError;
+use crate::archive::read::{ArchiveError, Stopped};
 
 /// Maximum length of a repeated restic message, in characters.
 const SHOWN: usize = 300;
@@ -124,6 +124,11 @@ pub enum OffsiteError {
 }
 
 impl OffsiteError {
+    /// The error of a reader of an archive.
+    pub(super) fn while_reading(self) -> io::Error {
+        if matches!(self, Self::Interrupted) { io::Error::other(Stopped) } else { io::Error::other(self) }
+    }
+
     /// The kind for the status file and the metrics.
     pub fn kind(&self) -> FailureKind {
         match self {

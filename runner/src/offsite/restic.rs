@@ -237,6 +237,10 @@ impl Restic {
         if !home && !cache_named && std::env::var_os("XDG_CACHE_HOME").is_none() {
             command.arg("--no-cache");
         }
+        // No lock can be written there, and nobody else can change it through this mount.
+        if is_read_only(place.repository.expose()) {
+            command.arg("--no-lock");
+        }
         Ok(command)
     }
 
@@ -280,6 +284,12 @@ impl Restic {
         }
         said
     }
+}
+
+/// Whether the repository is a local directory on a file system that is mounted read-only.
+fn is_read_only(repository: &str) -> bool {
+    let mounted = repository.starts_with('/').then(|| rustix::fs::statvfs(repository).ok()).flatten();
+    mounted.is_some_and(|mounted| mounted.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY))
 }
 
 /// Removes our variables, and those for restic's repository and password, from a child's environment.
@@ -381,7 +391,7 @@ impl Read for Dump {
             && !buffer.is_empty()
             && let Some(running) = self.running.take()
         {
-            self.restic.judge(running.wait()).map_err(io::Error::other)?;
+            self.restic.judge(running.wait()).map_err(OffsiteError::while_reading)?;
         }
         Ok(count)
     }

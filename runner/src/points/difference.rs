@@ -1,6 +1,7 @@
 //! Differences between two versions of a point. Pure functions.
 //!
-//! Payloads are equal if they have the same keys with the same values, in any order. Vectors are 32-bit floats, and equal if all
+//! Payloads are equal if they have the same keys with the same values, in any order. Qdrant may change the last bits of a decimal
+//! number that it reads, so numbers that differ by at most [`DECIMAL_TOLERANCE`] are equal. Vectors are 32-bit floats, and equal if all
 //! bits are. With the cosine distance the server stores normalized vectors, so writing the same vector again may change the last
 //! bits; there, differences of at most [`COSINE_TOLERANCE`] per component are ignored.
 
@@ -14,6 +15,9 @@ use super::point::Point;
 
 /// Qdrant's own tolerance for the length 1.
 const COSINE_TOLERANCE: f32 = 1e-6;
+
+/// In parts of the number.
+const DECIMAL_TOLERANCE: f64 = 4.0 * f64::EPSILON;
 
 /// Qdrant's name for the unnamed vector.
 const UNNAMED: &str = "";
@@ -72,7 +76,31 @@ fn payload(ours: &RawValue, theirs: &RawValue) -> Vec<String> {
     }
     let (ours, theirs) = (object(ours), object(theirs));
     let keys: BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
-    keys.into_iter().filter(|key| ours.get(*key) != theirs.get(*key)).cloned().collect()
+    let differ = |key: &&String| match (ours.get(*key), theirs.get(*key)) {
+        (Some(ours), Some(theirs)) => !is_same_value(ours, theirs),
+        _ => true,
+    };
+    keys.into_iter().filter(differ).cloned().collect()
+}
+
+fn is_same_value(ours: &Value, theirs: &Value) -> bool {
+    match (ours, theirs) {
+        (Value::Number(one), Value::Number(other)) if one.is_f64() && other.is_f64() => {
+            let (one, other) = (one.as_f64().unwrap_or(f64::NAN), other.as_f64().unwrap_or(f64::NAN));
+            (one - other).abs() <= DECIMAL_TOLERANCE * one.abs().max(other.abs())
+        }
+        (Value::Array(ours), Value::Array(theirs)) => {
+            ours.len() == theirs.len()
+                && ours.iter().zip(theirs).all(|(one, other)| is_same_value(one, other))
+        }
+        (Value::Object(ours), Value::Object(theirs)) => {
+            let has = |(key, one): (&String, &Value)| {
+                theirs.get(key).is_some_and(|other| is_same_value(one, other))
+            };
+            ours.len() == theirs.len() && ours.iter().all(has)
+        }
+        _ => ours == theirs,
+    }
 }
 
 fn object(text: &RawValue) -> Map<String, Value> {
@@ -158,6 +186,17 @@ mod tests {
         assert_eq!(found(ours, theirs, &Rules::default()), None);
         let none = r#"{"id":1,"payload":null,"vector":{}}"#;
         assert_eq!(found(none, r#"{"id":1,"payload":{}}"#, &Rules::default()), None);
+    }
+
+    #[test]
+    fn decimal_numbers_that_a_server_rounds_are_the_same_and_whole_ones_are_not() {
+        let point = |number: &str| format!(r#"{{"id":1,"payload":{{"a":[{{"b":{number}}}]}}}}"#);
+        let differ = |one: &str, other: &str| found(&point(one), &point(other), &Rules::default()).is_some();
+        assert!(!differ("8.075676977333619e-16", "8.075676977333618e-16"));
+        assert!(!differ("-1.1", "-1.1000000000000001"));
+        assert!(differ("1.1", "1.100000000000002"));
+        assert!(differ("9007199254740993", "9007199254740992"));
+        assert!(differ("1.0", "1.0000001") && differ("0.0", "1e-300") && differ("1.5", "-1.5"));
     }
 
     #[test]

@@ -95,13 +95,30 @@ pub enum PointsError {
         "collection \"{0}\" exists; choose another name, or continue an interrupted import with --resume"
     )]
     Exists(CollectionName),
+    /// A collection is not what an import of this file has begun.
+    #[error(
+        "\"{target}\" has other points than the file, such as {id}: this is not an import of this file that stopped; choose another name. Nothing was written"
+    )]
+    OtherPoints {
+        /// Collection that was to be imported into.
+        target: CollectionName,
+        /// A point that differs.
+        id: PointId,
+    },
     /// An import failed after it had begun.
     #[error(
-        "{source}; \"{target}\" may exist now with only some of the points: repeat the command with --resume, or delete the collection"
+        "{source}; {}",
+        if *was_there {
+            format!("to continue the import into \"{target}\", repeat the command")
+        } else {
+            format!("\"{target}\" may exist now with only some of the points: repeat the command with --resume, or delete the collection")
+        }
     )]
     Unfinished {
         /// Collection that was imported into.
         target: CollectionName,
+        /// Whether it existed before.
+        was_there: bool,
         /// Why it failed.
         source: Box<PointsError>,
     },
@@ -150,9 +167,11 @@ impl PointsError {
             Self::Unfinished { source, .. } => source.kind(),
             Self::Id(_) | Self::NotInOrder { .. } => FailureKind::HttpStatus,
             Self::NoCollection { .. } => FailureKind::NoCollection,
-            Self::DoesNotFit { .. } | Self::IsAlias { .. } | Self::NoShardKey { .. } | Self::Exists(_) => {
-                FailureKind::TargetExists
-            }
+            Self::DoesNotFit { .. }
+            | Self::IsAlias { .. }
+            | Self::NoShardKey { .. }
+            | Self::Exists(_)
+            | Self::OtherPoints { .. } => FailureKind::TargetExists,
             Self::NotAsWritten { .. } | Self::NotAll { .. } => FailureKind::RestoreMismatch,
             Self::File { .. } | Self::Line { .. } => FailureKind::Io,
         }

@@ -73,7 +73,11 @@ impl Output {
         let raw = BufWriter::new(Raw::File(AtomicFile::create(path, ARCHIVE_MODE).map_err(failed)?));
         let encoder = match path.extension().and_then(|extension| extension.to_str()) {
             Some("gz") => Encoder::Gzip(GzEncoder::new(raw, Compression::new(GZIP_LEVEL))),
-            Some("zst") => Encoder::Zstd(zstd::Encoder::new(raw, ZSTD_LEVEL).map_err(failed)?),
+            Some("zst") => {
+                let mut encoder = zstd::Encoder::new(raw, ZSTD_LEVEL).map_err(failed)?;
+                encoder.include_checksum(true).map_err(failed)?;
+                Encoder::Zstd(encoder)
+            }
             Some(_) | None => Encoder::Plain(raw),
         };
         Ok(Self { to, encoder, replace })

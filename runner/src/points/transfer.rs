@@ -10,8 +10,11 @@ use qdrant_backup_shared::{BackupId, CollectionName, ShardKey};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::bring_back::upsert;
+use super::bring_back::{Target, upsert};
+use super::by_id;
+use super::difference::{Rules, difference};
 use super::error::PointsError;
+use super::id::PointId;
 use super::input::{Input, POINT_MAX_BYTES};
 use super::output::Output;
 use super::page_size::PageSize;
@@ -196,15 +199,23 @@ pub async fn import_points(context: &ImportContext, input: &mut Input) -> Result
     if is_there && !resume {
         return Err(PointsError::Exists(into.clone()));
     }
+    if is_there {
+        // What a person means may be another collection.
+        Target::look(client, into, into).await?.check_fits(&header.config)?;
+    }
     let request = request(&header, set);
-    let unfinished =
-        |source: PointsError| PointsError::Unfinished { target: into.clone(), source: Box::new(source) };
+    let unfinished = |source: PointsError| {
+        if matches!(source, PointsError::OtherPoints { .. }) {
+            return source;
+        }
+        PointsError::Unfinished { target: into.clone(), was_there: is_there, source: Box::new(source) }
+    };
     if !is_there && let Err(error) = client.create_collection(into, &request.body).await {
         // An error does not prove that it was not created.
         let is_absent = client.exists(into).await.is_ok_and(|is_there| !is_there);
         return Err(if is_absent { error.into() } else { unfinished(error.into()) });
     }
-    let filled = fill(context, input, &header, request).await;
+    let filled = fill(context, input, &header, request, is_there).await;
     let (points, warnings) = filled.map_err(unfinished)?;
     Ok(Imported { header, points, warnings })
 }
@@ -215,6 +226,7 @@ async fn fill(
     input: &mut Input,
     header: &Header,
     request: CreateBody,
+    was_there: bool,
 ) -> Result<(u64, Vec<String>), PointsError> {
     let ImportContext { client, into, set, .. } = context;
     let CreateBody { params_later, left_out, .. } = request;
@@ -233,10 +245,11 @@ async fn fill(
     if is_custom {
         let cluster = client.collection_cluster(into).await?;
         let there: Vec<Value> = cluster.shard_keys().into_values().flatten().collect();
+        let copies = copies(client, &info.config).await?;
         for step in steps(header.shard_keys.as_deref().unwrap_or_default()).unwrap_or_default() {
             let is_wanted = header.shard_keys.iter().flatten().any(|key| key.key == step.key);
             if is_wanted && !there.contains(&step.key) {
-                client.create_shard_key(into, &step.key, step.shards, 1).await?;
+                client.create_shard_key(into, &step.key, step.shards, copies).await?;
             }
         }
     }
@@ -251,7 +264,8 @@ async fn fill(
             other => other?,
         }
     }
-    let points = write_points(context, input, is_custom).await?;
+    let rules = was_there.then(|| Rules::of(&header.config, &info.config));
+    let points = write_points(context, input, is_custom, rules).await?;
     let counted = client.count(into).await?;
     if counted.exact && counted.points < points {
         return Err(PointsError::NotAll { target: into.clone(), expected: points, got: counted.points });
@@ -259,10 +273,33 @@ async fn fill(
     Ok((points, warnings))
 }
 
+/// How many copies each shard gets: as configured, but not more than there are nodes.
+async fn copies(client: &Client, config: &Value) -> Result<u32, PointsError> {
+    let configured = config.pointer("/params/replication_factor").and_then(Value::as_u64).unwrap_or(1);
+    let nodes = client.cluster().await?.peers();
+    Ok(u32::try_from(configured).unwrap_or(u32::MAX).clamp(1, u32::try_from(nodes).unwrap_or(1).max(1)))
+}
+
+/// Checks the first points of an import that is continued: those that are there already must be those of the file.
+async fn check_begun(context: &ImportContext, points: &[Point], rules: &Rules) -> Result<(), PointsError> {
+    let ImportContext { client, into, .. } = context;
+    let ids: Vec<PointId> = points.iter().map(|point| point.id).collect();
+    let there = by_id::read(client, into, &ids, true, &mut PageSize::default()).await?;
+    let other = points
+        .iter()
+        .find(|point| there.get(&point.id).is_some_and(|theirs| difference(point, theirs, rules).is_some()));
+    match other {
+        Some(point) => Err(PointsError::OtherPoints { target: into.clone(), id: point.id }),
+        None => Ok(()),
+    }
+}
+
+/// Writes the points. With `rules`, the collection was there before, and must have begun with the same points.
 async fn write_points(
     context: &ImportContext,
     input: &mut Input,
     is_custom: bool,
+    mut rules: Option<Rules>,
 ) -> Result<u64, PointsError> {
     let (mut waiting, mut bytes, mut points) = (Vec::new(), 0, 0);
     let (mut size, mut told) = (PageSize::default(), Instant::now());
@@ -280,6 +317,9 @@ async fn write_points(
         }
         if !waiting.is_empty() && (end.is_some() || waiting.len() >= WAITING_POINTS || bytes >= WAITING_BYTES)
         {
+            if let Some(rules) = rules.take() {
+                check_begun(context, &waiting, &rules).await?;
+            }
             let mut by_key: BTreeMap<String, (Option<&Value>, Vec<&Point>)> = BTreeMap::new();
             for point in &waiting {
                 let key = point.shard_key.as_ref().filter(|_| is_custom);
@@ -299,7 +339,15 @@ async fn write_points(
             }
         }
         match end {
-            Some(all) if all == points => return Ok(points),
+            Some(all) if all == points => {
+                // The checksum comes after all lines.
+                return match input.line(POINT_MAX_BYTES)? {
+                    None => Ok(points),
+                    Some(_) => {
+                        Err(input.wrong("it comes after the closing line: are these two files in one?"))
+                    }
+                };
+            }
             Some(all) => {
                 return Err(input.wrong(format!("it declares {all} points, but {points} came before it")));
             }

@@ -42,6 +42,14 @@ pub struct RaftInfo {
     /// Entries that it has not applied yet.
     #[serde(default)]
     pub pending_operations: u64,
+    /// The leader. Null without a majority of the nodes; absent in answers that do not have it.
+    #[serde(default = "unknown")]
+    leader: Option<u64>,
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "a default that is not null")]
+fn unknown() -> Option<u64> {
+    Some(0)
 }
 
 /// A node that answers.
@@ -68,6 +76,16 @@ impl ClusterStatus {
     /// Whether the server is in cluster mode.
     pub fn is_enabled(&self) -> bool {
         self.status == "enabled"
+    }
+
+    /// The number of nodes, also of those that are down. At least 1.
+    pub fn peers(&self) -> usize {
+        self.peers.len().max(1)
+    }
+
+    /// Whether the node is connected to a majority of the cluster. Otherwise it does not know whether other nodes have newer data.
+    pub fn has_leader(&self) -> bool {
+        self.raft_info.as_ref().is_none_or(|raft| raft.leader.is_some())
     }
 }
 
@@ -226,8 +244,12 @@ mod tests {
         let status: ClusterStatus = serde_json::from_str(recorded).unwrap();
         assert!(status.is_enabled());
         assert_eq!((status.peer_id, status.peers.len()), (Some(8_179_168_769_462_515), 2));
+        assert!(status.has_leader() && status.peers() == 2);
         assert_eq!(status.raft_info.unwrap().commit, 88);
+        let alone =
+            recorded.replace(r#""leader":8179168769462515,"role":"Leader""#, r#""leader":null,"role":null"#);
+        assert!(!serde_json::from_str::<ClusterStatus>(&alone).unwrap().has_leader());
         let disabled: ClusterStatus = serde_json::from_str(r#"{"status":"disabled"}"#).unwrap();
-        assert!(!disabled.is_enabled());
+        assert!(!disabled.is_enabled() && disabled.has_leader() && disabled.peers() == 1);
     }
 }

@@ -154,6 +154,14 @@ fn judge(cluster: &CollectionCluster, info: &CollectionInfo) -> Readiness {
     if !inactive.is_empty() {
         return Readiness::Not(inactive.join(", "));
     }
+    // A copy on a node that is down becomes active when the node returns, without any points.
+    let uncreated = cluster.remote_shards.iter().find(|shard| shard.state == "Initializing");
+    if let Some(shard) = uncreated {
+        return Readiness::Not(format!(
+            "the copy of shard {} on node {} was never created, and would stay empty: start that node or remove it from the cluster, delete this collection, and restore it again",
+            shard.shard_id, shard.peer_id
+        ));
+    }
     if !cluster.shard_transfers.is_empty() {
         return Readiness::Not(format!("{} shard transfers are under way", cluster.shard_transfers.len()));
     }
@@ -186,6 +194,21 @@ mod tests {
         );
         let info = format!(r#"{{"config":{{}},"status":"{status}"}}"#);
         judge(&serde_json::from_str(&cluster).unwrap(), &serde_json::from_str(&info).unwrap())
+    }
+
+    #[test]
+    fn a_copy_that_a_node_that_is_down_never_created_is_not_ready() {
+        let judged = |state: &str| {
+            let cluster = format!(
+                r#"{{"peer_id":1,"shard_count":1,"local_shards":[{{"shard_id":0,"state":"Active"}}],"remote_shards":[{{"shard_id":0,"peer_id":7,"state":"{state}"}}]}}"#
+            );
+            let info = r#"{"config":{},"status":"green"}"#;
+            judge(&serde_json::from_str(&cluster).unwrap(), &serde_json::from_str(info).unwrap())
+        };
+        let Readiness::Not(why) = judged("Initializing") else { panic!("it is not ready") };
+        assert!(why.contains("the copy of shard 0 on node 7 was never created"), "{why}");
+        // Qdrant brings a dead copy up to date itself.
+        assert!(matches!(judged("Dead"), Readiness::Ready) && matches!(judged("Active"), Readiness::Ready));
     }
 
     #[test]

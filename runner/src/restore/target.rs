@@ -30,7 +30,7 @@ impl TargetState {
             }
             Self::Half => {
                 format!(
-                    "\"{target}\" is PARTLY RESTORED: do not use it; to continue where this stopped: {again}"
+                    "\"{target}\" is PARTLY RESTORED: do not use it; to continue where this stopped: {again}; if that stops in the same way, delete \"{target}\" first"
                 )
             }
             Self::Exceeded => format!(

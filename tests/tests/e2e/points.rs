@@ -528,7 +528,12 @@ fn an_import_that_stops_says_how_to_go_on_and_then_leaves_out_nothing() {
     assert!(!ran.stderr.contains("--resume"), "{}", ran.stderr);
     for (nth, endpoint) in [Endpoint::UpdateCollection, Endpoint::UpsertPoints].into_iter().enumerate() {
         refuse(endpoint);
-        scene.place.run(if nth == 0 { &import } else { &resume }).code(1).says(&[advice]);
+        let (command, advice) = if nth == 0 {
+            (&import[..], advice)
+        } else {
+            (&resume[..], "to continue the import into \"again\", repeat the command")
+        };
+        scene.place.run(command).code(1).says(&[advice]);
     }
     let ran = scene.place.run(&resume).success().says(&["Imported 50 points of"]);
     ran.says(&[
@@ -540,6 +545,67 @@ fn an_import_that_stops_says_how_to_go_on_and_then_leaves_out_nothing() {
     });
     assert_eq!(params["read_fan_out_factor"], json!(2));
     assert_eq!(points.len(), 50);
+}
+
+#[test]
+fn a_file_that_is_damaged_joined_or_of_another_collection_is_not_imported_as_whole() {
+    let scene = docs(50, |_| {});
+    let place = &scene.place;
+    let file = exported(&scene, json!({}));
+    let packed = |name: &str| {
+        let to = place.beside(name).display().to_string();
+        place.run(&["export", "--points", "-c", DOCS, "--on-source", "-o", &to]).success();
+        fs::read(&to).unwrap()
+    };
+    let (plain, gzip, zstd) = (fs::read(&file).unwrap(), packed("whole.jsonl.gz"), packed("whole.jsonl.zst"));
+    // The last bytes are the checksum.
+    let flipped = |bytes: &[u8], from_the_end: usize| {
+        let mut bytes = bytes.to_vec();
+        let at = bytes.len() - from_the_end;
+        bytes[at] ^= 1;
+        bytes
+    };
+    for (number, (bytes, says)) in [
+        (gzip[..gzip.len() - 5].to_vec(), "cannot be read after line 52"),
+        (flipped(&gzip, 6), "cannot be read after line 52"),
+        (flipped(&zstd, 2), "cannot be read after line"),
+        (
+            [&gzip[..], &gzip].concat(),
+            "line 53: it comes after the closing line: are these two files in one?",
+        ),
+        ([&plain[..], b"x"].concat(), "line 53: it comes after the closing line"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let (broken, into) = (place.beside("broken"), format!("new-{number}"));
+        qdrant_backup_shared::atomic::write(&broken, 0o600, &bytes).unwrap();
+        place.run(&["import", "--points", broken.to_str().unwrap(), "--into", &into]).code(1).says(&[says]);
+    }
+    // A collection that is not an interrupted import is left alone.
+    let points = |name: &str| scene.server.state(|state| state.collection_mut(name).whole_points());
+    place.run(&["import", "--points", &file, "--into", "same"]).success();
+    scene.server.state(|state| {
+        let same = state.collection_mut("same");
+        let mut point = same.whole_points().remove(3);
+        point["payload"] = json!({ "n": "another" });
+        same.write_point(point);
+        let mut other = Collection::generated("other", GeneratedSnapshot::new(SIZE).points_count(5));
+        other.config["params"]["vectors"] = json!({ "size": 3, "distance": "Dot" });
+        state.add_collection(other);
+    });
+    for (into, says) in [
+        ("same", "\"same\" has other points than the file, such as "),
+        ("other", "the points do not fit into \"other\""),
+    ] {
+        let before = points(into);
+        place
+            .run(&["import", "--points", &file, "--into", into, "--resume"])
+            .code(1)
+            .says(&[says])
+            .never_says("delete the collection");
+        assert_eq!(points(into), before);
+    }
 }
 
 /// Starts `arguments` and waits until a fault has had an effect.

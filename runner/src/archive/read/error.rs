@@ -48,11 +48,19 @@ pub enum ArchiveError {
     },
 }
 
+/// Reading was ended by a signal. [`std::io::ErrorKind::Interrupted`] would make readers try again.
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted by a signal")]
+pub struct Stopped;
+
 impl ArchiveError {
     /// The kind for the status file and the metrics.
     pub fn kind(&self) -> FailureKind {
         match self {
             Self::Missing { .. } | Self::Corrupt { .. } => FailureKind::ArchiveCorrupt,
+            Self::Io { source, .. } if source.get_ref().is_some_and(|inner| inner.is::<Stopped>()) => {
+                FailureKind::Interrupted
+            }
             Self::NotAFile { .. } | Self::Io { .. } => FailureKind::Io,
             Self::Unsupported { .. } => FailureKind::VersionUnsupported,
         }
@@ -70,5 +78,17 @@ impl From<ArchiveError> for io::Error {
             ArchiveError::Io { source, .. } => source.kind(),
         };
         Self::new(kind, error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_signal_ended_is_interrupted_and_no_failure_of_the_file_system() {
+        let kind = |source: io::Error| ArchiveError::Io { path: "a".into(), source }.kind();
+        assert_eq!(kind(io::Error::other(Stopped)), FailureKind::Interrupted);
+        assert_eq!(kind(io::Error::other("interrupted by a signal")), FailureKind::Io);
     }
 }

@@ -13,7 +13,7 @@ mod sequential;
 mod source;
 mod stored;
 
-pub use error::ArchiveError;
+pub use error::{ArchiveError, Stopped};
 pub use reader::{ArchiveReader, Digests, Prove, is_readable};
 pub use source::{Elsewhere, Source};
 

@@ -2,6 +2,8 @@
 
 use clap::{Args, Subcommand};
 
+use crate::host::shell::quoted;
+
 /// Where backups are read from.
 #[derive(Args)]
 pub struct FromArgs {
@@ -11,6 +13,15 @@ pub struct FromArgs {
     /// With --from: id of the backup directory, if the place has copies of several
     #[arg(long, value_name = "ID", requires = "from")]
     pub repository: Option<String>,
+}
+
+impl FromArgs {
+    /// These options, to be added to a command that is shown.
+    pub fn shown(&self) -> String {
+        let given = [("--from", &self.from), ("--repository", &self.repository)];
+        let given = given.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
+        given.map(|(name, value)| format!(" {name} {}", quoted(value))).collect()
+    }
 }
 
 /// What to do with copies in other places.

@@ -102,11 +102,8 @@ impl Owner {
 pub fn init_and_give(settings: &Settings, clock: Clock) -> Result<Exit, Refusal> {
     let layout = repository::layout(settings);
     let is_for_giving = is_for_giving(layout.root());
-    let is_new = !layout.repository_file().exists();
-    let exit = init::init(settings, clock)?;
-    if is_new {
-        tracing::info!("Next: `qdrant-backup backup{}`", settings.shown_options());
-    }
+    let next = format!("; next: `qdrant-backup backup{}`", settings.shown_options());
+    let exit = init::init(settings, &next, clock)?;
     if let Some(heir) = heir(&layout).filter(|_| is_for_giving) {
         let owner = Owner { user: Some(heir.clone()) };
         owner.take(settings)?;
@@ -124,7 +121,7 @@ pub fn make_repository(settings: &Settings, owner: &Owner, clock: Clock) -> Resu
     let layout = repository::layout(settings);
     let root = layout.root();
     if fs::symlink_metadata(layout.repository_file()).is_ok() || uzers::get_effective_uid() != ROOT {
-        return init::init(settings, clock).map(drop);
+        return init::init(settings, "", clock).map(drop);
     }
     let is_way_of_root = is_way_of_root(root);
     let is_theirs = fs::metadata(root).is_ok_and(|found| found.is_dir() && found.uid() != ROOT);
@@ -135,7 +132,7 @@ pub fn make_repository(settings: &Settings, owner: &Owner, clock: Clock) -> Resu
                 root.display()
             )));
         }
-        return init::init(settings, clock).map(drop);
+        return init::init(settings, "", clock).map(drop);
     }
     if is_way_of_root {
         repository::make_state_directory(&layout)?;

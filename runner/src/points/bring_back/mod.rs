@@ -9,5 +9,6 @@ mod write;
 
 pub use plan::PointsPlan;
 pub use run::{AnnouncePlan, BringBackContext, BroughtBack, bring_back};
+pub use target::Target;
 pub use wanted::{Wanted, WhichPoints};
 pub use write::upsert;
