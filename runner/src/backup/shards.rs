@@ -25,6 +25,8 @@ use super::work::Work;
 use super::{guards, leftovers};
 use crate::qdrant::{Error, ShardTable, Subject};
 
+/// So many points, and a tenth, may be missing in a copy: they are on their way.
+const FEW: u64 = 100;
 /// Maximum number of attempts for shards that have moved.
 const ROUNDS: usize = 3;
 
@@ -138,7 +140,16 @@ async fn take_missing(
     taken: &mut BTreeMap<u32, TakenShard>,
 ) -> Result<(), BackupError> {
     let wanted = table.shards.keys().filter(|shard_id| !taken.contains_key(shard_id));
-    let plan = assign(table, wanted.copied(), |peer| cluster.answers(peer));
+    let mut plan = assign(table, wanted.copied(), |peer| cluster.answers(peer));
+    if plan.iter().any(|(_, peers)| peers.len() > 1) {
+        let held = held(cluster, work.collection).await;
+        for (shard_id, told) in fuller_first(&mut plan, &held) {
+            run.session.warn(format!(
+                "the copies of shard {shard_id} of \"{}\" differ ({told}): backing up one with the most points; find out why, and restore the collection or make the copies anew",
+                work.collection
+            ));
+        }
+    }
     let failed = Cell::new(false);
     let at_once = usize::from(run.context.options.jobs.get());
     let mut under_way = stream::iter(plan)
@@ -249,6 +260,39 @@ fn assign(
     plan.into_iter().map(|(_, id, peers)| (id, peers)).collect()
 }
 
+/// The approximate number of points of each copy, by shard and node, where the node reports it.
+async fn held(cluster: &Cluster, collection: &CollectionName) -> BTreeMap<(u32, u64), u64> {
+    let mut held = BTreeMap::new();
+    for node in cluster.nodes() {
+        // Without an answer, the copy is as good as any other.
+        let Ok(there) = node.client.collection_cluster(collection).await else { continue };
+        for shard in there.local_shards {
+            held.extend(shard.points_count.map(|points| ((shard.shard_id, there.peer_id), points)));
+        }
+    }
+    held
+}
+
+/// Puts copies that lack many points behind the others: Qdrant counts a copy as active that it has only created. Returns the shards
+/// with such copies, and the numbers as text.
+fn fuller_first(plan: &mut [(u32, Vec<u64>)], held: &BTreeMap<(u32, u64), u64>) -> Vec<(u32, String)> {
+    let mut found = Vec::new();
+    for (shard_id, peers) in plan {
+        let points = |peer: &u64| held.get(&(*shard_id, *peer)).copied();
+        let most = peers.iter().filter_map(points).max().unwrap_or(0);
+        let lacks = |peer: &u64| points(peer).is_some_and(|points| points + most / 10 + FEW < most);
+        if peers.iter().any(lacks) {
+            let told = peers.iter().map(|peer| {
+                let points = points(peer).map_or_else(|| "?".to_owned(), |points| points.to_string());
+                format!("{points} points on node {peer}")
+            });
+            found.push((*shard_id, told.collect::<Vec<_>>().join(", ")));
+            peers.sort_by_key(|peer| (lacks(peer), std::cmp::Reverse(points(peer).unwrap_or(most))));
+        }
+    }
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -283,6 +327,30 @@ mod tests {
         let of_one = chosen.iter().filter(|(_, peer)| *peer == Some(1)).count();
         assert_eq!(of_one, 2, "{chosen:?}");
         assert!(chosen.contains(&(3, Some(1))));
+    }
+
+    #[test]
+    fn a_copy_that_lacks_many_points_is_the_last_choice() {
+        let mut plan = vec![(0, vec![1, 2]), (1, vec![2, 1]), (2, vec![1]), (3, vec![3, 1, 2])];
+        let held = BTreeMap::from([
+            ((0, 1), 0),
+            ((0, 2), 500),
+            // Writes are on their way.
+            ((1, 1), 1000),
+            ((1, 2), 950),
+            ((2, 1), 0),
+            ((3, 1), 5000),
+            ((3, 3), 4000),
+        ]);
+        let found = fuller_first(&mut plan, &held);
+        assert_eq!(plan, [(0, vec![2, 1]), (1, vec![2, 1]), (2, vec![1]), (3, vec![1, 2, 3])]);
+        assert_eq!(
+            found,
+            [
+                (0, "0 points on node 1, 500 points on node 2".to_owned()),
+                (3, "4000 points on node 3, 5000 points on node 1, ? points on node 2".to_owned())
+            ]
+        );
     }
 
     #[test]

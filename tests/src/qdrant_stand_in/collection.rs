@@ -206,6 +206,14 @@ impl Collection {
         }
     }
 
+    /// Makes all replicas active, with all points of their shards.
+    pub fn heal(&mut self) {
+        for replica in self.shards.iter_mut().flat_map(|shard| &mut shard.replicas) {
+            "Active".clone_into(&mut replica.state);
+            replica.holds = None;
+        }
+    }
+
     pub(crate) fn shard_mut(&mut self, id: u32) -> Option<&mut Shard> {
         self.shards.iter_mut().find(|shard| shard.id == id)
     }

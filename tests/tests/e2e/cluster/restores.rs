@@ -196,11 +196,7 @@ fn replicas_that_stay_dead_fail_the_restore_and_the_same_command_ends_it_later()
     let arguments = ["restore", "--collection", DOCS, "--as", "copy"];
     scene.place.run(&arguments).code(1).says(&["is not ready after 2s", "is Dead", "PARTLY RESTORED"]);
     scene.forget_requests();
-    scene.cluster.state(|state| {
-        for id in 0..3 {
-            state.collection_mut("copy").set_shard_state(id, "Active");
-        }
-    });
+    scene.cluster.state(|state| state.collection_mut("copy").heal());
     scene.place.run(&arguments).success();
     assert_eq!(uploads(scene.cluster.nodes(), "copy"), Vec::<u32>::new(), "every shard existed");
     assert_eq!(scene.place.status().restoring, []);
