@@ -44,7 +44,7 @@ pub async fn drill(
     }
     let token = signals.token().child_token();
     let (client, on_source) = scratch_server(settings, args.on_source, WORDS, &token)?;
-    let from = From::look(settings, &args.from, selection.names(), signals.token(), clock)?;
+    let from = From::look(settings, &args.from, selection.names(), Some(&signals), clock)?;
     let settings = from.settings();
     let layout = repository::layout(settings);
     repository::open(settings)?;

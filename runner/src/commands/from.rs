@@ -1,7 +1,6 @@
 //! `--from NAME`: reads the copies in an offsite place instead of the backup directory, which may be lost.
 
 use qdrant_backup_shared::{CollectionName, Repository, json_file};
-use tokio_util::sync::CancellationToken;
 
 use super::refusal::Refusal;
 use super::repository;
@@ -9,6 +8,7 @@ use crate::archive::read::Source;
 use crate::commands::cli::FromArgs;
 use crate::commands::exit::Exit;
 use crate::host::clock::Clock;
+use crate::host::signals::Signals;
 use crate::offsite::{Copies, OffsiteError, Restic, Wanted};
 use crate::session::Session;
 use crate::settings::{PlaceSettings, Settings};
@@ -50,6 +50,7 @@ pub fn refusal(error: &OffsiteError, interrupt: Option<crate::host::signals::Sig
         OffsiteError::Damaged(_) => Exit::VerificationFailed,
         OffsiteError::Interrupted => interrupt.map_or(Exit::Failed, Exit::Interrupted),
         OffsiteError::NoSpace(_)
+        | OffsiteError::ReadOnly
         | OffsiteError::Unreachable(_)
         | OffsiteError::Refused(_)
         | OffsiteError::Failed { .. }
@@ -73,11 +74,12 @@ impl From {
         settings: &Settings,
         args: &FromArgs,
         collections: &[CollectionName],
-        interrupt: CancellationToken,
+        signals: Option<&Signals>,
         clock: Clock,
     ) -> Result<Self, Refusal> {
         let Some(name) = &args.from else { return Ok(Self { settings: settings.clone(), copies: None }) };
-        let restic = Restic::new(place(settings, name)?.clone(), interrupt);
+        let restic =
+            Restic::new(place(settings, name)?.clone(), signals.map(Signals::token).unwrap_or_default());
         let layout = repository::layout(settings);
         let here = json_file::read::<Repository>(&layout.repository_file()).ok();
         let wanted = Wanted {
@@ -90,7 +92,7 @@ impl From {
         };
         let copies = Copies::look(&restic, &wanted, clock.now()).map_err(|error| Refusal {
             message: format!("place {name}: {error}"),
-            ..refusal(&error, None)
+            ..refusal(&error, signals.and_then(Signals::received))
         })?;
         for problem in &copies.problems {
             tracing::warn!("place {name}: {problem}");

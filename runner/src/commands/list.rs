@@ -6,7 +6,6 @@ use qdrant_backup_shared::catalog::{Backup, Catalog, Condition};
 use qdrant_backup_shared::manifest::Encoding;
 use qdrant_backup_shared::text::{pretty_json, shortened};
 use serde::Serialize;
-use tokio_util::sync::CancellationToken;
 
 use super::from::From;
 use super::{Refusal, repository, selection};
@@ -49,7 +48,7 @@ struct Listing<'a> {
 /// Lists the backups. Takes no lock.
 pub fn list(settings: &Settings, args: &ListArgs, clock: Clock) -> Result<Exit, Refusal> {
     let selection = selection(&args.collections)?;
-    let from = From::look(settings, &args.from, selection.names(), CancellationToken::new(), clock)?;
+    let from = From::look(settings, &args.from, selection.names(), None, clock)?;
     let layout = repository::layout(from.settings());
     repository::open(from.settings())?;
     let catalog = repository::read_catalog(&layout)?;

@@ -8,7 +8,6 @@ use qdrant_backup_shared::run_report::RunReport;
 use qdrant_backup_shared::text::{one_line, pretty_json};
 use qdrant_backup_shared::{CollectionName, Failure};
 use serde_json::json;
-use tokio_util::sync::CancellationToken;
 
 use super::corrupt::on_record;
 use super::from::From;
@@ -50,7 +49,7 @@ pub async fn restore(
     }
     if let Some(into) = &args.into {
         let files = [CollectionName::files()];
-        let from = From::look(settings, &args.from, &files, CancellationToken::new(), clock)?;
+        let from = From::look(settings, &args.from, &files, None, clock)?;
         return restore_files(&from, args.which(), into, clock);
     }
     let signals = listen()?;
@@ -68,7 +67,7 @@ pub async fn restore(
                 .to_owned(),
         });
     }
-    let from = From::look(settings, &args.from, selection.names(), signals.token(), clock)?;
+    let from = From::look(settings, &args.from, selection.names(), Some(&signals), clock)?;
     let source = client(settings, signals.token())?;
     let settings = from.settings();
     repository::open(settings)?;
@@ -133,6 +132,7 @@ fn plan_options(
         shown: settings.shown_options() + &args.from.shown(),
         shown_key: settings.to_api_key_file.clone(),
         restoring: Vec::new(),
+        died: None,
     })
 }
 
@@ -190,6 +190,8 @@ async fn dry_run(
         None
     });
     options.restoring = status.as_ref().map(|status| status.restoring.clone()).unwrap_or_default();
+    let died = status.as_ref().and_then(|status| status.current_run.as_ref());
+    options.died = died.filter(|died| died.command == "restore").map(|died| died.run_id.clone());
     let options = &options;
     let names = if selection.is_named() {
         selection.names().to_vec()

@@ -27,7 +27,7 @@ pub async fn verify(
     let signals = listen()?;
     let options = options(args)?;
     let names = options.selection.names();
-    let from = From::look(settings, &args.from, names, signals.token(), clock)?;
+    let from = From::look(settings, &args.from, names, Some(&signals), clock)?;
     let settings = from.settings();
     let mut held = repository::enter(Purpose::Run, settings, "verify", clock, &signals).await?;
     let session = &mut held.session;

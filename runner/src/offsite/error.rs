@@ -60,6 +60,9 @@ pub enum OffsiteError {
         /// restic's information about the lock.
         by: String,
     },
+    /// It is on a file system that is mounted read-only.
+    #[error("the repository cannot be written: its file system is mounted read-only")]
+    ReadOnly,
     /// The repository's disk is full.
     #[error("the repository's disk is full: {0}; free some space there, or keep fewer copies (retention)")]
     NoSpace(String),
@@ -135,7 +138,8 @@ impl OffsiteError {
             Self::NoProgram { .. }
             | Self::TooOld { .. }
             | Self::Unreadable(_)
-            | Self::NoRepository { .. } => FailureKind::OffsiteUnusable,
+            | Self::NoRepository { .. }
+            | Self::ReadOnly => FailureKind::OffsiteUnusable,
             Self::WrongPassword { .. } | Self::Refused(_) => FailureKind::Unauthorized,
             Self::Locked { .. } => FailureKind::Locked,
             Self::NoSpace(_) => FailureKind::NoSpace,
@@ -171,6 +175,7 @@ pub(super) enum Meaning {
     WrongPassword,
     NoRepository,
     Locked,
+    ReadOnly,
     NoSpace,
     Unreachable,
     Refused,
@@ -251,6 +256,10 @@ pub(super) fn meaning(code: Option<i32>, said: &str) -> Meaning {
         Some(WRONG_PASSWORD) => return Meaning::WrongPassword,
         Some(_) | None => {}
     }
+    // restic only says that it cannot lock, after retries.
+    if said.to_lowercase().contains("read-only file system") {
+        return Meaning::ReadOnly;
+    }
     // Errors that were retried are not the cause.
     let lines: Vec<&str> = said.lines().filter(|line| !line.contains("retrying after")).collect();
     let said = lines.join("\n").to_lowercase();
@@ -308,6 +317,11 @@ mod tests {
                 Meaning::Locked,
             ),
             (11, "", Meaning::Locked),
+            (
+                1,
+                "Save(<lock/ab>) returned error, retrying after 1s: open /x/locks/ab: read-only file system\nunable to create lock in backend: context canceled",
+                Meaning::ReadOnly,
+            ),
             (1, "Fatal: unable to save snapshot: write /x: no space left on device", Meaning::NoSpace),
             (1, "error: pack ab: ...\nFatal: repository contains errors", Meaning::Damaged),
             (

@@ -263,6 +263,7 @@ impl Restic {
             Meaning::NoRepository => {
                 OffsiteError::NoRepository { place: place.name.value.clone(), repository }
             }
+            Meaning::ReadOnly => OffsiteError::ReadOnly,
             Meaning::Locked => OffsiteError::Locked { by: locked_by(&said) },
             Meaning::NoSpace => OffsiteError::NoSpace(gist(&said)),
             Meaning::Unreachable => OffsiteError::Unreachable(gist(&said)),

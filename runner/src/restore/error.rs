@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use qdrant_backup_shared::catalog::WholeError;
-use qdrant_backup_shared::{CollectionName, FailureKind};
+use qdrant_backup_shared::{BackupId, CollectionName, FailureKind};
 
 use super::compatibility::VersionSkew;
 use crate::archive::read::ArchiveError;
@@ -155,6 +155,16 @@ pub enum RestoreError {
         /// Name that is reserved for scratch collections.
         target: CollectionName,
     },
+    /// The newest backup was made just before the collection was to be overwritten.
+    #[error(
+        "the newest backup, {id}, is the safety backup of the restore that died: name the one to restore with --backup; `qdrant-backup list --collection {}` shows them", crate::host::shell::quoted(collection.as_str())
+    )]
+    LatestIsSafetyBackup {
+        /// Id of the safety backup.
+        id: BackupId,
+        /// Collection that it is of.
+        collection: CollectionName,
+    },
     /// Too large for a drill on the server that is backed up.
     #[error("the snapshot has {}, but drill.max_size is {}; drill on another server, with drill.url or --to", indicatif::HumanBytes(*size_bytes), indicatif::HumanBytes(*most))]
     TooLarge {
@@ -275,6 +285,7 @@ impl RestoreError {
             | Self::AliasElsewhere { .. }
             | Self::AliasClaimedTwice { .. }
             | Self::AliasIsCollection { .. }
+            | Self::LatestIsSafetyBackup { .. }
             | Self::SafetyBackup { .. } => FailureKind::TargetExists,
             Self::TooLarge { .. } => FailureKind::NoSpace,
             Self::Qdrant(error) => error.kind(),

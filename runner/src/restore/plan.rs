@@ -49,6 +49,8 @@ pub struct PlanOptions {
     pub shown_key: Option<PathBuf>,
     /// Unfinished earlier restores.
     pub restoring: Vec<RestoringShards>,
+    /// The id of the previous run, if it was a restore that died.
+    pub died: Option<String>,
 }
 
 /// The server's information, read once.
@@ -225,6 +227,12 @@ async fn plan(
         Ok(backup) => {
             if let Err(error) = plan.take_backup(source.layout(), backup, facts, options) {
                 plan.obstacles.push(error.into());
+            }
+            let taken = plan.backup.as_ref().map(|backup| &backup.manifest);
+            let safety = taken.filter(|manifest| Some(&manifest.run_id) == options.died.as_ref());
+            if let Some(manifest) = safety.filter(|_| !matches!(options.which, Which::Id(_))) {
+                let (id, collection) = (manifest.backup_id, collection.clone());
+                plan.obstacles.push(RestoreError::LatestIsSafetyBackup { id, collection });
             }
         }
         Err(error) => plan.obstacles.push(error.into()),

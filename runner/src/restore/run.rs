@@ -82,7 +82,12 @@ async fn make_plans(session: &Session, context: &RestoreContext) -> Result<(Fact
     } else {
         every(catalog, Some(session.status()), context.include_retired)
     };
-    let options = PlanOptions { restoring: session.status().restoring.clone(), ..context.options.clone() };
+    let died = session.died().filter(|died| died.command == "restore");
+    let options = PlanOptions {
+        restoring: session.status().restoring.clone(),
+        died: died.map(|died| died.run_id.clone()),
+        ..context.options.clone()
+    };
     let plans = plan_all(client, session.source(), &facts, catalog, &all, &options, session.present()).await;
     Ok((facts, plans))
 }

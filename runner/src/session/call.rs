@@ -72,6 +72,8 @@ pub struct Session {
     store: StatusStore,
     run_id: String,
     command: &'static str,
+    /// The previous run, if it died.
+    died: Option<CurrentRun>,
     started_at: DateTime<Utc>,
     begun: Instant,
     operations: Vec<OperationReport>,
@@ -125,6 +127,7 @@ impl Session {
             store,
             run_id: uuid::Uuid::new_v4().to_string(),
             command,
+            died: None,
             started_at,
             begun,
             operations: Vec::new(),
@@ -178,6 +181,11 @@ impl Session {
     pub fn read_again(&mut self) -> Result<(), SessionError> {
         self.catalog = read_catalog(&self.layout)?;
         Ok(())
+    }
+
+    /// The previous run, if it died.
+    pub fn died(&self) -> Option<&CurrentRun> {
+        self.died.as_ref()
     }
 
     /// The repository description.
@@ -413,6 +421,7 @@ impl Session {
             died.stage,
             died.collection.as_ref().map(|collection| format!(" of \"{collection}\"")).unwrap_or_default()
         ));
+        self.died = Some(died.clone());
         self.amend_status(|status| {
             status.unanswered_creations.extend(died.into_creations());
             status.current_run = None;

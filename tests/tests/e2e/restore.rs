@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use e2e::qdrant_stand_in::{
     Answer, Collection, Content, Effect, Endpoint, Fault, GeneratedSnapshot, Recording, Setup, StandIn,
 };
-use e2e::{Place, Ran, Scene};
+use e2e::{Place, Ran, Running, Scene};
 use qdrant_backup_shared::manifest::{Manifest, SizeAndDigest};
 use qdrant_backup_shared::operation::{Operation, Outcome};
 use qdrant_backup_shared::{CollectionName, FailureKind, Sha256Digest, atomic, json_file};
@@ -608,6 +608,26 @@ fn wait_for(condition: impl Fn() -> bool) {
 
 fn interrupt(child: &Child) {
     kill_process(Pid::from_child(child), Signal::INT).unwrap();
+}
+
+#[test]
+fn the_safety_backup_of_a_restore_that_died_is_not_the_latest_of_the_next() {
+    let Scene { server, place } = Scene::on(StandIn::sample());
+    place.run(&["backup", "-c", "minilm_general"]).success();
+    let wanted = place.ids("minilm_general").remove(0);
+    let restore = ["restore", "-c", "minilm_general", "--force"];
+    server.faults(|faults| faults.add(Fault::new(Effect::NeverAnswer).on(Endpoint::UploadSnapshot)));
+    let running = Running::start(&mut place.command(&restore));
+    wait_for(|| !server.requests_matching("POST", "snapshots/upload").is_empty());
+    running.signal(Signal::KILL);
+    running.end();
+    server.faults(|faults| faults.clear());
+    assert_eq!(place.ids("minilm_general").len(), 2);
+    let says = "is the safety backup of the restore that died: name the one to restore with --backup";
+    let ran = place.run(&[&restore[..], &["--dry-run"]].concat()).code(1);
+    assert!(ran.stdout.contains(says), "{}", ran.stdout);
+    place.run(&restore).code(1).says(&[says]);
+    place.run(&[&restore[..], &["--no-safety-backup", "--backup", &wanted]].concat()).success();
 }
 
 #[test]

@@ -33,7 +33,7 @@ pub async fn export(
     let begun = Instant::now();
     let signals = listen()?;
     let collection = collection(&args.collection)?;
-    let from = From::look(settings, &args.from, std::slice::from_ref(&collection), signals.token(), clock)?;
+    let from = From::look(settings, &args.from, std::slice::from_ref(&collection), Some(&signals), clock)?;
     let layout = repository::layout(from.settings());
     let source = from.source();
     repository::open(from.settings())?;

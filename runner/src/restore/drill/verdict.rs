@@ -41,6 +41,7 @@ pub fn judge(error: &RestoreError) -> (CheckOutcome, Finding) {
         | RestoreError::AliasElsewhere { .. }
         | RestoreError::AliasClaimedTwice { .. }
         | RestoreError::AliasIsCollection { .. }
+        | RestoreError::LatestIsSafetyBackup { .. }
         | RestoreError::SafetyBackup { .. }
         | RestoreError::Qdrant(_)
         | RestoreError::NotSettled { .. }
