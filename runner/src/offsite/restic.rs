@@ -289,7 +289,8 @@ impl Restic {
 
 /// Whether the repository is a local directory on a file system that is mounted read-only.
 fn is_read_only(repository: &str) -> bool {
-    let mounted = repository.starts_with('/').then(|| rustix::fs::statvfs(repository).ok()).flatten();
+    let path = repository.strip_prefix("local:").unwrap_or(repository);
+    let mounted = path.starts_with('/').then(|| rustix::fs::statvfs(path).ok()).flatten();
     mounted.is_some_and(|mounted| mounted.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY))
 }
 

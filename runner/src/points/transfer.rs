@@ -199,23 +199,25 @@ pub async fn import_points(context: &ImportContext, input: &mut Input) -> Result
     if is_there && !resume {
         return Err(PointsError::Exists(into.clone()));
     }
+    let first = Batch::read(input)?;
     if is_there {
-        // What a person means may be another collection.
-        Target::look(client, into, into).await?.check_fits(&header.config)?;
+        // The name may be that of another collection.
+        let target = Target::look(client, into, into).await?;
+        target.check_fits(&header.config)?;
+        check_begun(context, &first.points, &Rules::of(&header.config, &target.config)).await?;
     }
     let request = request(&header, set);
-    let unfinished = |source: PointsError| {
-        if matches!(source, PointsError::OtherPoints { .. }) {
-            return source;
-        }
-        PointsError::Unfinished { target: into.clone(), was_there: is_there, source: Box::new(source) }
+    let unfinished = |source: PointsError| PointsError::Unfinished {
+        target: into.clone(),
+        was_there: is_there,
+        source: Box::new(source),
     };
     if !is_there && let Err(error) = client.create_collection(into, &request.body).await {
         // An error does not prove that it was not created.
         let is_absent = client.exists(into).await.is_ok_and(|is_there| !is_there);
         return Err(if is_absent { error.into() } else { unfinished(error.into()) });
     }
-    let filled = fill(context, input, &header, request, is_there).await;
+    let filled = fill(context, input, &header, request, first).await;
     let (points, warnings) = filled.map_err(unfinished)?;
     Ok(Imported { header, points, warnings })
 }
@@ -226,7 +228,7 @@ async fn fill(
     input: &mut Input,
     header: &Header,
     request: CreateBody,
-    was_there: bool,
+    first: Batch,
 ) -> Result<(u64, Vec<String>), PointsError> {
     let ImportContext { client, into, set, .. } = context;
     let CreateBody { params_later, left_out, .. } = request;
@@ -264,8 +266,7 @@ async fn fill(
             other => other?,
         }
     }
-    let rules = was_there.then(|| Rules::of(&header.config, &info.config));
-    let points = write_points(context, input, is_custom, rules).await?;
+    let points = write_points(context, input, is_custom, first).await?;
     let counted = client.count(into).await?;
     if counted.exact && counted.points < points {
         return Err(PointsError::NotAll { target: into.clone(), expected: points, got: counted.points });
@@ -294,53 +295,67 @@ async fn check_begun(context: &ImportContext, points: &[Point], rules: &Rules) -
     }
 }
 
-/// Writes the points. With `rules`, the collection was there before, and must have begun with the same points.
+/// Points of the file that are read and written together.
+#[derive(Default)]
+struct Batch {
+    points: Vec<Point>,
+    bytes: usize,
+    /// How many points the file has, if it ends here.
+    end: Option<u64>,
+}
+
+impl Batch {
+    fn read(input: &mut Input) -> Result<Self, PointsError> {
+        let mut batch = Self::default();
+        while batch.points.len() < WAITING_POINTS && batch.bytes < WAITING_BYTES {
+            let Some(line) = input.line(POINT_MAX_BYTES)? else {
+                let problem =
+                    "the file ends without its closing line, so points are missing; export it again";
+                return Err(input.wrong(problem));
+            };
+            batch.end = if line.contains(END) { end(&line) } else { None };
+            if batch.end.is_some() {
+                break;
+            }
+            let point = serde_json::from_str(&line).map_err(|error| input.wrong(error.to_string()))?;
+            let point = Point::of(point).map_err(|error| input.wrong(error.to_string()))?;
+            batch.bytes += point.size_bytes();
+            batch.points.push(point);
+        }
+        Ok(batch)
+    }
+}
+
+/// Writes the points of the file, which begin with `first`. Returns their number.
 async fn write_points(
     context: &ImportContext,
     input: &mut Input,
     is_custom: bool,
-    mut rules: Option<Rules>,
+    first: Batch,
 ) -> Result<u64, PointsError> {
-    let (mut waiting, mut bytes, mut points) = (Vec::new(), 0, 0);
+    let (mut batch, mut points) = (first, 0);
     let (mut size, mut told) = (PageSize::default(), Instant::now());
     loop {
-        let Some(line) = input.line(POINT_MAX_BYTES)? else {
-            let problem = "the file ends without its closing line, so points are missing; export it again";
-            return Err(input.wrong(problem));
-        };
-        let end = if line.contains(END) { end(&line) } else { None };
-        if end.is_none() {
-            let point = serde_json::from_str(&line).map_err(|error| input.wrong(error.to_string()))?;
-            let point = Point::of(point).map_err(|error| input.wrong(error.to_string()))?;
-            bytes += point.size_bytes();
-            waiting.push(point);
+        let mut by_key: BTreeMap<String, (Option<&Value>, Vec<&Point>)> = BTreeMap::new();
+        for point in &batch.points {
+            let key = point.shard_key.as_ref().filter(|_| is_custom);
+            let entry = by_key.entry(key.map(Value::to_string).unwrap_or_default());
+            entry.or_insert_with(|| (key, Vec::new())).1.push(point);
         }
-        if !waiting.is_empty() && (end.is_some() || waiting.len() >= WAITING_POINTS || bytes >= WAITING_BYTES)
-        {
-            if let Some(rules) = rules.take() {
-                check_begun(context, &waiting, &rules).await?;
-            }
-            let mut by_key: BTreeMap<String, (Option<&Value>, Vec<&Point>)> = BTreeMap::new();
-            for point in &waiting {
-                let key = point.shard_key.as_ref().filter(|_| is_custom);
-                let entry = by_key.entry(key.map(Value::to_string).unwrap_or_default());
-                entry.or_insert_with(|| (key, Vec::new())).1.push(point);
-            }
-            for (key, of_key) in by_key.into_values() {
-                upsert(&context.client, &context.into, &of_key, key, Existing::Overwrite, &mut size).await?;
-            }
-            size.was(waiting.len(), bytes);
-            points += waiting.len() as u64;
-            waiting.clear();
-            bytes = 0;
-            if told.elapsed() >= Duration::from_secs(60) {
-                told = Instant::now();
-                tracing::info!("Importing: {points} points so far");
-            }
+        for (key, of_key) in by_key.into_values() {
+            upsert(&context.client, &context.into, &of_key, key, Existing::Overwrite, &mut size).await?;
         }
-        match end {
+        if !batch.points.is_empty() {
+            size.was(batch.points.len(), batch.bytes);
+        }
+        points += batch.points.len() as u64;
+        if told.elapsed() >= Duration::from_secs(60) {
+            told = Instant::now();
+            tracing::info!("Importing: {points} points so far");
+        }
+        match batch.end {
+            // The checksum comes after all lines.
             Some(all) if all == points => {
-                // The checksum comes after all lines.
                 return match input.line(POINT_MAX_BYTES)? {
                     None => Ok(points),
                     Some(_) => {
@@ -351,7 +366,7 @@ async fn write_points(
             Some(all) => {
                 return Err(input.wrong(format!("it declares {all} points, but {points} came before it")));
             }
-            None => {}
+            None => batch = Batch::read(input)?,
         }
     }
 }
