@@ -209,6 +209,8 @@ impl AtPlace<'_> {
         let mut listing = alone(restic, self.session.now(), || Listing::read(restic))?;
         self.reconcile(&repository, &listing)?;
         let work = &self.context.work;
+        // Of what decides about the copies. A later look may succeed.
+        let all_known = if work.copy { self.all_known() } else { Ok(()) };
         let copied = if work.copy { self.copy_all(&repository, &listing) } else { Ok(()) };
         if matches!(copied, Err(OffsiteError::Interrupted)) {
             return copied;
@@ -219,7 +221,6 @@ impl AtPlace<'_> {
         };
         let holds_changed = matches!(carried, Ok(true));
         let copied = copied.and(carried.map(drop));
-        let all_known = if work.copy { self.all_known() } else { Ok(()) };
         // A failure of one does not affect the others, unless the place is unreachable.
         let checked = match &copied {
             Err(_) => Ok(()),
