@@ -10,9 +10,9 @@ use qdrant_backup_shared::{Layout, Repository, json_file};
 
 use super::collection::Collection;
 use super::observation::DirectoryView;
+use super::stamp::Stamp;
 
-/// Every file is checked again after this time, because a change of a file in place, by a failing disk or by hand,
-/// does not change its directory.
+/// Every file is checked again after this time: a failing disk changes a file in place, but not its directory.
 const LOOK_AGAIN_AFTER: TimeDelta = TimeDelta::seconds(60);
 
 /// Reads a backup directory repeatedly.
@@ -21,6 +21,7 @@ pub(super) struct Directory {
     layout: Layout,
     /// The collections, and the backups of configuration files.
     collections: BTreeMap<Place, Collection>,
+    stamp: Option<Stamp>,
     /// When every file was last checked.
     looked_at: Option<DateTime<Utc>>,
 }
@@ -35,7 +36,7 @@ pub(super) struct DirectoryLook {
 
 impl Directory {
     pub fn new(layout: Layout) -> Self {
-        Self { layout, collections: BTreeMap::new(), looked_at: None }
+        Self { layout, collections: BTreeMap::new(), stamp: None, looked_at: None }
     }
 
     /// Observes the directory. Collections that have not changed are not listed again, unless it is time to check everything.
@@ -85,18 +86,23 @@ impl Directory {
     fn refresh(&mut self, now: DateTime<Utc>) -> io::Result<()> {
         // The check must not be postponed if the clock was set back.
         let everything = self.looked_at.is_none_or(|at| now < at || now - at >= LOOK_AGAIN_AFTER);
-        let places = Place::collections(&self.layout)?.into_iter().chain(Place::files(&self.layout));
-        let mut known = std::mem::take(&mut self.collections);
-        for place in places {
-            let mut collection = known.remove(&place).unwrap_or_default();
+        // Taken before the listing: a change meanwhile changes it.
+        let stamp = Stamp::at(&self.layout.collections()).ok().and_then(|stamp| stamp.settled(now));
+        let (files, had_files) =
+            (Place::files(&self.layout), self.collections.keys().any(Place::is_of_files));
+        if everything || stamp.is_none() || stamp != self.stamp || files.is_some() != had_files {
+            let places = Place::collections(&self.layout)?.into_iter().chain(files);
+            let mut known = std::mem::take(&mut self.collections);
+            let kept = places.map(|place| (known.remove(&place).unwrap_or_default(), place));
+            self.collections = kept.map(|(collection, place)| (place, collection)).collect();
+            self.stamp = stamp;
+        }
+        for (place, collection) in &mut self.collections {
             if everything || !collection.is_unchanged(place.path()) {
-                collection = Collection::look(&self.layout, &place, &collection, now);
+                *collection = Collection::look(&self.layout, place, collection, now);
             }
-            self.collections.insert(place, collection);
         }
-        if everything {
-            self.looked_at = Some(now);
-        }
+        self.looked_at = if everything { Some(now) } else { self.looked_at };
         Ok(())
     }
 
