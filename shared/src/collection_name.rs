@@ -109,21 +109,6 @@ impl CollectionName {
         &self.0
     }
 
-    /// The name with this path component. None if it cannot be read from it, because it was truncated.
-    pub fn of_component(component: &str) -> Option<Self> {
-        let (mut bytes, mut rest) = (Vec::new(), component.as_bytes());
-        while let [first, after @ ..] = rest {
-            let (byte, left) = match after {
-                [high, low, left @ ..] if *first == b'%' => (hex::decode([*high, *low]).ok()?[0], left),
-                left => (*first, left),
-            };
-            bytes.push(byte);
-            rest = left;
-        }
-        let name = Self::new(String::from_utf8(bytes).ok()?).ok()?;
-        (name.component() == component).then_some(name)
-    }
-
     /// The name as a path component of at most [`COMPONENT_MAX_BYTES`] bytes, different for different names. Bytes
     /// outside `[A-Za-z0-9._-]` and a leading dot are percent-encoded. A longer result is truncated and ends in `~`
     /// and 16 hexadecimal digits of the name's SHA-256.
@@ -189,21 +174,6 @@ mod tests {
         assert_eq!(component(".hidden"), "%2Ehidden");
         assert_eq!(component("a/b"), "a%2Fb");
         assert_eq!(component("mein Käse~%"), "mein%20K%C3%A4se%7E%25");
-    }
-
-    #[test]
-    fn a_name_is_read_back_from_its_component_unless_it_was_truncated() {
-        for name in ["docs", "..", "a/b", "mein Käse~%"] {
-            let name = CollectionName::new(name).unwrap();
-            assert_eq!(CollectionName::of_component(&name.component()), Some(name));
-        }
-        let files = CollectionName::files();
-        assert_eq!(CollectionName::of_component(&files.component()), Some(files));
-        for other in
-            [component(&"ä".repeat(127)), "%".to_owned(), "a%2".to_owned(), "a%2d".to_owned(), String::new()]
-        {
-            assert_eq!(CollectionName::of_component(&other), None, "{other}");
-        }
     }
 
     #[test]

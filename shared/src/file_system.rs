@@ -8,7 +8,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use rustix::fs::{CWD, Mode, OFlags, RenameFlags, renameat_with};
+use rustix::fs::{CWD, Mode, OFlags, RenameFlags, StatVfsMountFlags, renameat_with, statvfs};
 use rustix::io::Errno;
 
 /// How a file got a name that was not in use.
@@ -29,6 +29,11 @@ pub struct Room {
     pub available_bytes: u64,
     /// Total space.
     pub size_bytes: u64,
+}
+
+/// Whether the file system of `path` is mounted read-only. If it does not say, it is not.
+pub fn is_read_only(path: &Path) -> bool {
+    statvfs(path).is_ok_and(|found| found.f_flag.contains(StatVfsMountFlags::RDONLY))
 }
 
 /// Whether `error` means that the file system does not support the operation, not that it failed.

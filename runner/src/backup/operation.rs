@@ -174,19 +174,24 @@ impl Run<'_> {
         self.see_peers(found.nodes.iter().map(|node| node.peer_id).chain(found.lost.keys().copied()));
         // This only matters if a shard is on no other node.
         found.warnings().iter().for_each(|warning| self.session.warn(warning));
+        let has_leader = found.has_leader;
         self.cluster = Some(Cluster::of(found).await);
-        self.look_for_a_leader().await.map_err(|error| BackupError::from(error).to_failure())
+        if !has_leader {
+            self.wait_for_a_leader().await.map_err(|error| BackupError::from(error).to_failure())?;
+        }
+        Ok(())
     }
 
     /// Warns if the cluster has no leader for some time: then this node may lack what others have. There may be no other node any
     /// more, so it is backed up all the same.
-    async fn look_for_a_leader(&self) -> Result<(), Error> {
+    async fn wait_for_a_leader(&self) -> Result<(), Error> {
         let client = &self.context.client;
         for _ in 0..LEADER_LOOKS {
-            if client.cluster().await?.has_leader() {
+            client.pause(BETWEEN_LOOKS).await?;
+            // An error says nothing about the leader.
+            if client.cluster().await.is_ok_and(|status| status.has_leader()) {
                 return Ok(());
             }
-            client.pause(BETWEEN_LOOKS).await?;
         }
         self.session.warn(format!(
             "the cluster of {} has no leader, because most of its nodes do not answer: what is backed up may be OUT OF DATE; start the other nodes and run the backup again",

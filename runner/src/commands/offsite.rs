@@ -29,6 +29,7 @@ use crate::prune::retention::Policies;
 use crate::session::{Purpose, Session};
 use crate::settings::{PlaceSettings, Settings};
 use crate::store;
+use crate::store::import::collection_of;
 
 /// One copy, for `--json`.
 #[derive(Serialize)]
@@ -127,14 +128,17 @@ fn list(settings: &Settings, name: Option<&str>, json: bool, signals: &Signals) 
             restic.version().and_then(|_| restic.repository_id()).and_then(|_| Listing::read(&restic));
         match listed {
             Ok(listing) => {
-                entries.extend(listing.copies.values().map(|copy| Entry {
-                    place: name.to_owned(),
-                    repository_id: copy.key.repository_id.clone(),
-                    collection: copy.key.shown_collection(),
-                    backup_id: copy.key.backup_id.to_string(),
-                    copied_at: copy.copied_at,
-                    manifest_snapshot: copy.manifest.snapshot.clone(),
-                    archive_snapshots: copy.archives.iter().map(|file| file.snapshot.clone()).collect(),
+                entries.extend(listing.copies.values().map(|copy| {
+                    Entry {
+                        place: name.to_owned(),
+                        repository_id: copy.key.repository_id.clone(),
+                        collection: collection_of(&copy.key.component)
+                            .map_or_else(|| copy.key.component.clone(), |name| name.as_str().to_owned()),
+                        backup_id: copy.key.backup_id.to_string(),
+                        copied_at: copy.copied_at,
+                        manifest_snapshot: copy.manifest.snapshot.clone(),
+                        archive_snapshots: copy.archives.iter().map(|file| file.snapshot.clone()).collect(),
+                    }
                 }));
                 if !listing.leftovers.is_empty() {
                     tracing::info!(

@@ -27,7 +27,7 @@ use crate::host::signals::Signals;
 use crate::qdrant::Client;
 use crate::restore::{
     Again, Announce, Destination, Facts, NOTHING, Plan, PlanOptions, RestoreContext, RestoreError, Safety,
-    TargetState, as_json, as_text, check_archive, every, is_corrupt, plan_all, restore as run_restore,
+    TargetState, as_json, as_text, check_archive, died, every, is_corrupt, plan_all, restore as run_restore,
 };
 use crate::session::Purpose;
 use crate::session::status_store;
@@ -190,8 +190,7 @@ async fn dry_run(
         None
     });
     options.restoring = status.as_ref().map(|status| status.restoring.clone()).unwrap_or_default();
-    let died = status.as_ref().and_then(|status| status.current_run.as_ref());
-    options.died = died.filter(|died| died.command == "restore").map(|died| died.run_id.clone());
+    options.died = died(status.as_ref().and_then(|status| status.current_run.as_ref()));
     let options = &options;
     let names = if selection.is_named() {
         selection.names().to_vec()

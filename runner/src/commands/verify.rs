@@ -4,7 +4,7 @@ use indicatif::HumanBytes;
 use qdrant_backup_shared::catalog::Catalog;
 use qdrant_backup_shared::operation::{Operation, Outcome};
 use qdrant_backup_shared::run_report::{OperationReport, RunReport};
-use qdrant_backup_shared::text::one_line;
+use qdrant_backup_shared::text::{number_of, one_line};
 use qdrant_backup_shared::verification::CheckOutcome;
 
 use super::from::From;
@@ -98,10 +98,9 @@ pub(super) fn summarize(operation: &OperationReport, stored: u64) {
     let done = if checked.is_empty() {
         "no backup was checked".to_owned()
     } else {
-        let backups = if checked.len() == 1 { "backup" } else { "backups" };
         format!(
-            "{} {backups} checked ({}), {} in {:.1} s",
-            checked.len(),
+            "{} checked ({}), {} in {:.1} s",
+            number_of(checked.len(), "backup"),
             counts.join(", "),
             HumanBytes(stored),
             operation.duration_seconds

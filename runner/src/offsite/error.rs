@@ -248,6 +248,9 @@ const WORDS: [(Meaning, &[&str]); 8] = [
     ),
 ];
 
+/// In messages about a lock.
+const LOCKS: [&str; 3] = ["<lock/", "/locks/", "create lock"];
+
 /// The error for restic's exit code and output.
 pub(super) fn meaning(code: Option<i32>, said: &str) -> Meaning {
     match code {
@@ -256,8 +259,10 @@ pub(super) fn meaning(code: Option<i32>, said: &str) -> Meaning {
         Some(WRONG_PASSWORD) => return Meaning::WrongPassword,
         Some(_) | None => {}
     }
-    // restic only says that it cannot lock, after retries.
-    if said.to_lowercase().contains("read-only file system") {
+    // restic says why it cannot lock only before its retries. Its cache may be on such a file system, too.
+    let is_of_lock =
+        |line: &str| line.contains("read-only file system") && LOCKS.iter().any(|lock| line.contains(lock));
+    if said.to_lowercase().lines().any(is_of_lock) {
         return Meaning::ReadOnly;
     }
     // Errors that were retried are not the cause.
@@ -321,6 +326,11 @@ mod tests {
                 1,
                 "Save(<lock/ab>) returned error, retrying after 1s: open /x/locks/ab: read-only file system\nunable to create lock in backend: context canceled",
                 Meaning::ReadOnly,
+            ),
+            (
+                1,
+                "unable to open cache: mkdir /var/cache/x: read-only file system\nFatal: wrong password or no key found",
+                Meaning::WrongPassword,
             ),
             (1, "Fatal: unable to save snapshot: write /x: no space left on device", Meaning::NoSpace),
             (1, "error: pack ab: ...\nFatal: repository contains errors", Meaning::Damaged),

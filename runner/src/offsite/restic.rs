@@ -4,9 +4,11 @@
 
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::path::Path;
 use std::process::{ChildStdout, Command, Stdio};
 
 use qdrant_backup_shared::config_file::repository_secrets;
+use qdrant_backup_shared::file_system::is_read_only;
 use qdrant_backup_shared::text::one_line;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -238,7 +240,9 @@ impl Restic {
             command.arg("--no-cache");
         }
         // No lock can be written there, and nobody else can change it through this mount.
-        if is_read_only(place.repository.expose()) {
+        let repository = place.repository.expose();
+        let path = Path::new(repository.strip_prefix("local:").unwrap_or(repository));
+        if path.is_absolute() && is_read_only(path) {
             command.arg("--no-lock");
         }
         Ok(command)
@@ -285,13 +289,6 @@ impl Restic {
         }
         said
     }
-}
-
-/// Whether the repository is a local directory on a file system that is mounted read-only.
-fn is_read_only(repository: &str) -> bool {
-    let path = repository.strip_prefix("local:").unwrap_or(repository);
-    let mounted = path.starts_with('/').then(|| rustix::fs::statvfs(path).ok()).flatten();
-    mounted.is_some_and(|mounted| mounted.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY))
 }
 
 /// Removes our variables, and those for restic's repository and password, from a child's environment.

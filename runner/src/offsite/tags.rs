@@ -22,12 +22,6 @@ pub struct Key {
 }
 
 impl Key {
-    /// The collection's name, or what is left of a long one.
-    pub fn shown_collection(&self) -> String {
-        let name = CollectionName::of_component(&self.component);
-        name.map_or_else(|| self.component.clone(), |name| name.as_str().to_owned())
-    }
-
     /// The backup `id` of `collection` in the backup directory `repository_id`.
     pub fn new(repository_id: &str, collection: &CollectionName, id: BackupId) -> Self {
         // Not the name of their directory, which may also be a collection's name.

@@ -74,13 +74,21 @@ fn payload(ours: &RawValue, theirs: &RawValue) -> Vec<String> {
     if ours.get() == theirs.get() {
         return Vec::new();
     }
-    let (ours, theirs) = (object(ours), object(theirs));
-    let keys: BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
-    let differ = |key: &&String| match (ours.get(*key), theirs.get(*key)) {
-        (Some(ours), Some(theirs)) => !is_same_value(ours, theirs),
+    differing(&object(ours), &object(theirs), |_, ours, theirs| is_same_value(ours, theirs))
+}
+
+/// The names that only one of them has, or whose values are not the same.
+fn differing(
+    ours: &BTreeMap<String, Value>,
+    theirs: &BTreeMap<String, Value>,
+    is_same: impl Fn(&str, &Value, &Value) -> bool,
+) -> Vec<String> {
+    let names: BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
+    let differ = |name: &&String| match (ours.get(*name), theirs.get(*name)) {
+        (Some(ours), Some(theirs)) => !is_same(name, ours, theirs),
         _ => true,
     };
-    keys.into_iter().filter(differ).cloned().collect()
+    names.into_iter().filter(differ).cloned().collect()
 }
 
 fn is_same_value(ours: &Value, theirs: &Value) -> bool {
@@ -103,21 +111,16 @@ fn is_same_value(ours: &Value, theirs: &Value) -> bool {
     }
 }
 
-fn object(text: &RawValue) -> Map<String, Value> {
-    serde_json::from_str::<Option<Map<String, Value>>>(text.get()).ok().flatten().unwrap_or_default()
+fn object(text: &RawValue) -> BTreeMap<String, Value> {
+    serde_json::from_str::<Option<_>>(text.get()).ok().flatten().unwrap_or_default()
 }
 
 fn vectors(ours: &RawValue, theirs: &RawValue, cosine: &BTreeSet<String>) -> Vec<String> {
     if ours.get() == theirs.get() {
         return Vec::new();
     }
-    let (ours, theirs) = (named(ours), named(theirs));
-    let names: BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
-    let differ = |name: &&String| match (ours.get(*name), theirs.get(*name)) {
-        (Some(ours), Some(theirs)) => !is_same(ours, theirs, cosine.contains(*name)),
-        _ => true,
-    };
-    names.into_iter().filter(differ).cloned().collect()
+    let is_same = |name: &str, ours: &Value, theirs: &Value| is_same(ours, theirs, cosine.contains(name));
+    differing(&named(ours), &named(theirs), is_same)
 }
 
 /// The vectors by name.

@@ -24,7 +24,7 @@ use super::progress::Progress;
 use super::source::{self, SourceOptions};
 use crate::backup::Stages;
 use crate::choice::Which;
-use crate::qdrant::{Client, CreateBody, Existing, PayloadIndex};
+use crate::qdrant::{Client, CreateBody, Existing, PayloadIndex, replication_factor};
 use crate::restore::{Destination, scratch, steps};
 use crate::session::Session;
 
@@ -276,9 +276,8 @@ async fn fill(
 
 /// How many copies each shard gets: as configured, but not more than there are nodes.
 async fn copies(client: &Client, config: &Value) -> Result<u32, PointsError> {
-    let configured = config.pointer("/params/replication_factor").and_then(Value::as_u64).unwrap_or(1);
-    let nodes = client.cluster().await?.peers();
-    Ok(u32::try_from(configured).unwrap_or(u32::MAX).clamp(1, u32::try_from(nodes).unwrap_or(1).max(1)))
+    let nodes = u32::try_from(client.cluster().await?.peers()).unwrap_or(u32::MAX);
+    Ok(replication_factor(config).unwrap_or(1).clamp(1, nodes))
 }
 
 /// Checks the first points of an import that is continued: those that are there already must be those of the file.

@@ -70,6 +70,8 @@ pub struct Nodes {
     pub lost: BTreeMap<u64, String>,
     /// Other problems of the configured URLs, one line each.
     pub doubts: Vec<String>,
+    /// Whether the asked node has a leader: see [`ClusterStatus::has_leader`].
+    pub has_leader: bool,
 }
 
 impl ClusterStatus {
@@ -147,6 +149,7 @@ impl Client {
             nodes.add(own_id, self.clone());
         }
         nodes.nodes.sort_by_key(|node| node.peer_id);
+        nodes.has_leader = status.has_leader();
         Ok(Some(nodes))
     }
 

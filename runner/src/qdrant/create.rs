@@ -32,6 +32,11 @@ pub fn create_keys() -> impl Iterator<Item = &'static str> {
     PARAMS.into_iter().chain(SECTIONS.map(|(_, name)| name))
 }
 
+/// How many copies of each shard a configuration asks for, if it says so.
+pub fn replication_factor(config: &Value) -> Option<u32> {
+    u32::try_from(config.pointer("/params/replication_factor")?.as_u64()?).ok()
+}
+
 /// The request for a recorded configuration.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CreateBody {

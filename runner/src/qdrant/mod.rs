@@ -34,7 +34,7 @@ pub use answers::{
 pub use changes::AliasChange;
 pub use client::{Client, CreateError, Listing};
 pub use cluster::{ClusterNode, ClusterStatus, Nodes, RaftInfo};
-pub use create::{CreateBody, PayloadIndex, create_keys};
+pub use create::{CreateBody, PayloadIndex, create_keys, replication_factor};
 pub use download::{Download, NoRest};
 pub use error::Error;
 pub use limit::Limit;

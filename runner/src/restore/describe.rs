@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use indicatif::HumanBytes;
 use qdrant_backup_shared::catalog::{Backup, Condition, Whole};
-use qdrant_backup_shared::text::shortened;
+use qdrant_backup_shared::text::{number_of, shortened};
 use qdrant_backup_shared::{ShardKey, shard_key};
 use serde_json::{Value, json};
 
@@ -109,15 +109,15 @@ fn target_words(plan: &Plan) -> String {
 
 fn shard_words(by_shard: &ByShard) -> String {
     let ByShard { shards, copies, nodes, begun } = by_shard;
-    let (shard_word, node_word) =
-        (if *shards == 1 { "shard" } else { "shards" }, if *nodes == 1 { "node" } else { "nodes" });
     let copies = if *copies > 1 { format!(", {copies} copies of each") } else { String::new() };
     let begun = begun.as_ref().map_or_else(String::new, |begun| {
         let left = shards.saturating_sub(begun.done.len());
         format!("; CONTINUES an unfinished restore: {left} of them are left")
     });
     format!(
-        "{shards} {shard_word}, each uploaded to a node that holds it, on {nodes} {node_word}{copies}{begun}"
+        "{}, each uploaded to a node that holds it, on {}{copies}{begun}",
+        number_of(*shards, "shard"),
+        number_of(*nodes, "node")
     )
 }
 

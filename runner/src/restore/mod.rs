@@ -36,7 +36,7 @@ pub use describe::{as_json, as_text};
 pub use differences::{Difference, differences};
 pub use error::RestoreError;
 pub use order::Destination;
-pub use plan::{ByShard, Facts, Plan, PlanOptions, plan_all};
+pub use plan::{ByShard, Facts, Plan, PlanOptions, died, plan_all};
 pub use read::read_whole;
 pub use run::{Announce, NOTHING, RestoreContext, Safety, every, restore};
 pub use target::TargetState;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use qdrant_backup_shared::catalog::{Backup, Catalog, Whole, WholeError};
 use qdrant_backup_shared::manifest::is_custom;
-use qdrant_backup_shared::status::RestoringShards;
+use qdrant_backup_shared::status::{CurrentRun, RestoringShards};
 use qdrant_backup_shared::text::one_line;
 use qdrant_backup_shared::{CollectionName, Layout, Manifest, PointsCount, ShardKey};
 
@@ -19,7 +19,7 @@ use super::read::sole_archive;
 use super::shard_keys::{check_existing, check_new, shard_keys_of};
 use crate::archive::read::Source;
 use crate::choice::{Accept, Present, Which, choose_one};
-use crate::qdrant::{Alias, AliasChange, Client, Error, Nodes};
+use crate::qdrant::{Alias, AliasChange, Client, Error, Nodes, replication_factor};
 use qdrant_backup_shared::scratch_name::is_scratch;
 
 /// Options for all collections.
@@ -51,6 +51,11 @@ pub struct PlanOptions {
     pub restoring: Vec<RestoringShards>,
     /// The id of the previous run, if it was a restore that died.
     pub died: Option<String>,
+}
+
+/// The id of a run that did not end, if it was a restore.
+pub fn died(run: Option<&CurrentRun>) -> Option<String> {
+    run.filter(|run| run.command == "restore").map(|run| run.run_id.clone())
 }
 
 /// The server's information, read once.
@@ -121,10 +126,8 @@ pub struct Plan {
 
 impl ByShard {
     fn of(manifest: &Manifest, target: &CollectionName, facts: &Facts, options: &PlanOptions) -> Self {
-        let recorded = manifest.source.config.as_ref();
-        let recorded = recorded.and_then(|config| config.pointer("/params/replication_factor")?.as_u64());
-        let copies =
-            options.replication_factor.map(|factor| u64::from(factor.get())).or(recorded).unwrap_or(1);
+        let recorded = manifest.source.config.as_ref().and_then(replication_factor);
+        let copies = u64::from(options.replication_factor.map(NonZeroU32::get).or(recorded).unwrap_or(1));
         let nodes = facts.nodes.as_ref().map_or(1, |nodes| nodes.nodes.len());
         let most = u64::try_from(nodes).unwrap_or(u64::MAX);
         Self {

@@ -14,7 +14,7 @@ use super::corruption;
 use super::error::RestoreError;
 use super::order::{Destination, Put};
 use super::params;
-use super::plan::{Facts, Plan, PlanOptions, plan_all};
+use super::plan::{Facts, Plan, PlanOptions, died, plan_all};
 use super::put::{PutError, put};
 use super::target::TargetState;
 use crate::archive::read::Prove;
@@ -82,10 +82,9 @@ async fn make_plans(session: &Session, context: &RestoreContext) -> Result<(Fact
     } else {
         every(catalog, Some(session.status()), context.include_retired)
     };
-    let died = session.died().filter(|died| died.command == "restore");
     let options = PlanOptions {
         restoring: session.status().restoring.clone(),
-        died: died.map(|died| died.run_id.clone()),
+        died: died(session.died()),
         ..context.options.clone()
     };
     let plans = plan_all(client, session.source(), &facts, catalog, &all, &options, session.present()).await;

@@ -11,7 +11,7 @@ use qdrant_backup_shared::config_file::HookCommand;
 use qdrant_backup_shared::config_file::keys::{
     API_KEY_FILE, CA_FILE, DRILL_API_KEY_FILE, TLS_CERT_FILE, TLS_KEY_FILE,
 };
-use rustix::fs::{StatVfsMountFlags, statvfs};
+use qdrant_backup_shared::file_system::is_read_only;
 
 use super::{HOOKS, Settings};
 use crate::host::user::{ROOT, User};
@@ -134,10 +134,6 @@ fn owner_problem(path: &Path, found: &Metadata, trusted: &[u32]) -> Option<Strin
     }
     let owner = User::of(found.uid(), found.gid());
     Some(format!("{} belongs to {owner}; chown root {}", path.display(), path.display()))
-}
-
-fn is_read_only(path: &Path) -> bool {
-    statvfs(path).is_ok_and(|found| found.f_flag.contains(StatVfsMountFlags::RDONLY))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use indicatif::HumanBytes;
 use qdrant_backup_shared::catalog::{Backup, Unreadable, Whole};
 use qdrant_backup_shared::operation::{Operation, Outcome, Stage};
 use qdrant_backup_shared::run_report::{CheckedBackup, CollectionReport, RunReport, StageReport};
-use qdrant_backup_shared::text::one_line;
+use qdrant_backup_shared::text::{number_of, one_line};
 use qdrant_backup_shared::verification::CheckOutcome;
 use qdrant_backup_shared::{CollectionName, Failure, FailureKind, Layout};
 use tokio_util::sync::CancellationToken;
@@ -190,7 +190,7 @@ fn tell(backup: &Whole, check: &Check) {
     }
     let archives = &backup.manifest.archives;
     let shards = if backup.manifest.is_by_shard() {
-        format!(" of {} shard{}", archives.len(), if archives.len() == 1 { "" } else { "s" })
+        format!(" of {}", number_of(archives.len(), "shard"))
     } else {
         String::new()
     };

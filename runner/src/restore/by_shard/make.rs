@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::keys::{left, steps};
 use super::nodes::Targets;
-use crate::qdrant::{Client, CreateBody, Error, PayloadIndex, ShardTable};
+use crate::qdrant::{Client, CreateBody, Error, PayloadIndex, ShardTable, replication_factor};
 use crate::restore::differences::differences;
 use crate::restore::error::RestoreError;
 use crate::restore::order::Put;
@@ -102,9 +102,7 @@ async fn make_keys(client: &Client, targets: &Targets, put: &Put<'_>) -> Result<
     let keys = source.shard_keys.as_deref().unwrap_or_default();
     let steps = steps(keys).map_err(differs)?;
     let table = targets.table(client, put.target).await?;
-    let configured =
-        source.config.as_ref().and_then(|config| config.pointer("/params/replication_factor")?.as_u64());
-    let configured = u32::try_from(configured.unwrap_or(1)).unwrap_or(1);
+    let configured = source.config.as_ref().and_then(replication_factor).unwrap_or(1);
     let most = u32::try_from(targets.count()).unwrap_or(u32::MAX);
     for step in left(&steps, &table).map_err(differs)? {
         let recorded = keys.iter().find(|key| key.key == step.key).and_then(|key| key.replicas);

@@ -9,3 +9,4 @@ pub mod name;
 pub use adopt::{Adopted, Importer};
 pub use error::ImportError;
 pub use exported::{MANIFEST, shard_file_name};
+pub use name::collection_of;

@@ -99,6 +99,25 @@ mod tests {
     }
 
     #[test]
+    fn a_name_is_read_back_from_its_component_unless_it_was_truncated() {
+        for name in ["docs", "..", "a/b", "mein Käse~%"] {
+            let name = CollectionName::new(name).unwrap();
+            assert_eq!(collection_of(&name.component()), Some(name));
+        }
+        let files = CollectionName::files();
+        assert_eq!(collection_of(&files.component()), Some(files));
+        for other in [
+            CollectionName::new("ä".repeat(127)).unwrap().component(),
+            "%".to_owned(),
+            "a%2".to_owned(),
+            "a%2d".to_owned(),
+            String::new(),
+        ] {
+            assert_eq!(collection_of(&other), None, "{other}");
+        }
+    }
+
+    #[test]
     fn names_of_qdrant_and_of_our_own_are_understood() {
         let qdrant = format!("my-docs-8372720498335175-{STAMP}.snapshot");
         let expected = Ok(("my-docs".to_owned(), true, Some(8_372_720_498_335_175)));
