@@ -135,6 +135,7 @@ async fn attempt(
 ) -> Result<Manifest, BackupError> {
     let collection = work.collection;
     let before = inspect(run, collection).await?;
+    run.check_disk()?;
     let id = store::prepare(&run.layout, collection, started_at)
         .map_err(BackupError::io("creating the collection's directory"))?;
     let taken = match run.cluster.as_ref().zip(before.shards.as_ref()) {

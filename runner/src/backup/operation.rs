@@ -71,21 +71,15 @@ impl Run<'_> {
     /// The operation itself. Failed collections are in `reports`; an error ends the run.
     async fn work(&mut self, reports: &mut Vec<CollectionReport>) -> Result<(), Failure> {
         let client = self.context.client.clone();
-        store::probe(&self.layout).map_err(|source| {
-            let what = "cannot write to the backup directory";
-            let is_denied = source.kind() == io::ErrorKind::PermissionDenied;
-            let mut failure = BackupError::Io { what, source }.to_failure();
-            if let Some(advice) = mend(self.layout.root()).filter(|_| is_denied) {
-                failure.message.push_str(&format!("; {advice}"));
-            }
-            failure
-        })?;
-        // Without any free space no snapshot is requested, because its ownership could not be recorded.
-        let asking = BackupError::io("reading the free disk space");
-        let available =
-            store::available_bytes(self.layout.root()).map_err(|error| asking(error).to_failure())?;
-        if let Some(available) = available.filter(|available| *available < store::RESERVE_BYTES) {
-            return Err(BackupError::NoRoomToStart { available }.to_failure());
+        // A full disk is reported for each collection, after a look at it: the prune that makes space must know this server.
+        if let Err(error) = self.check_disk()
+            && error.kind() != FailureKind::NoSpace
+        {
+            let is_denied = matches!(&error, BackupError::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied);
+            let advice = mend(self.layout.root()).filter(|_| is_denied);
+            let mut failure = error.to_failure();
+            failure.message.extend(advice.map(|advice| format!("; {advice}")));
+            return Err(failure);
         }
         let limits = store::limits(&self.layout).map_err(|source| {
             let what = "checking the file system of the backup directory";

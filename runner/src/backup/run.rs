@@ -11,12 +11,14 @@ use tokio::sync::Semaphore;
 use url::Url;
 
 use super::cluster::Cluster;
+use super::error::BackupError;
 use super::node::Node;
 use super::shared_session::SharedSession;
 use crate::archive::write::{Compression, Throttle};
 use crate::choice::Selection;
 use crate::host::console::Console;
 use crate::qdrant::{Alias, Client, minor_version};
+use crate::store;
 
 /// Options of the backup.
 pub struct BackupOptions {
@@ -106,6 +108,18 @@ impl Run<'_> {
                  `qdrant-backup accept-source`",
                 self.context.client.url()
             ));
+        }
+    }
+
+    /// Whether the backup directory can be written, and has space for the records of a backup: without them, nobody could tell
+    /// whose a snapshot on the server is.
+    pub(super) fn check_disk(&self) -> Result<(), BackupError> {
+        store::probe(&self.layout).map_err(BackupError::io("cannot write to the backup directory"))?;
+        let available = store::available_bytes(self.layout.root())
+            .map_err(BackupError::io("reading the free disk space"))?;
+        match available.filter(|available| *available < store::RESERVE_BYTES) {
+            Some(available) => Err(BackupError::NoRoomToStart { available }),
+            None => Ok(()),
         }
     }
 

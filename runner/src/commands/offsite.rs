@@ -160,23 +160,23 @@ fn list(settings: &Settings, name: Option<&str>, json: bool, signals: &Signals) 
     let text = if json {
         pretty_json(&entries).map_err(Refusal::failed)?
     } else {
+        let ids: BTreeSet<&str> = entries.iter().map(|entry| entry.repository_id.as_str()).collect();
+        // Ids are long; commands ask for one only if there are several.
+        let several = ids.len() > 1;
         let rows = entries.iter().map(|entry| {
-            vec![
+            let mut row = vec![
                 entry.place.clone(),
                 one_line(&entry.collection),
                 entry.backup_id.clone(),
                 output::time(entry.copied_at),
                 entry.manifest_snapshot.chars().take(8).collect(),
-            ]
+            ];
+            row.extend(several.then(|| one_line(&entry.repository_id)));
+            row
         });
-        let ids: BTreeSet<&str> = entries.iter().map(|entry| entry.repository_id.as_str()).collect();
-        if ids.len() > 1 {
-            tracing::info!(
-                "These are copies of {} backup directories; `--json` says which copy is of which",
-                ids.len()
-            );
-        }
-        output::table(&["PLACE", "COLLECTION", "BACKUP", "COPIED", "SNAPSHOT"], &[], rows)
+        let mut titles = vec!["PLACE", "COLLECTION", "BACKUP", "COPIED", "SNAPSHOT"];
+        titles.extend(several.then_some("REPOSITORY"));
+        output::table(&titles, &[], rows)
     };
     match worst {
         Some(refusal) if count == 1 => Err(refusal),

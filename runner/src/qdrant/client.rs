@@ -476,6 +476,9 @@ impl Client {
         } else if error.is_connect() {
             let cause = root_cause(error) + self.other_scheme(tls::is_cut(error));
             Error::Unreachable { what, url, cause }
+        } else if protocol::was_never_sent(error) {
+            let ended = "the connection ended before the request was sent";
+            Error::Unreachable { what, url, cause: ended.to_owned() + self.other_scheme(true) }
         } else if error.is_timeout() {
             Error::Timeout { what, limit }
         } else {

@@ -1,4 +1,4 @@
-//! Detects servers with a protocol other than HTTP/1: TLS, HTTP/2 (gRPC), SSH, SMTP.
+//! Detects servers with a protocol other than HTTP/1: TLS, HTTP/2 (gRPC), SSH, SMTP. And requests that were never sent.
 
 use std::error::Error;
 
@@ -11,6 +11,12 @@ pub fn not_http(error: &(dyn Error + 'static)) -> Option<String> {
         (is_unreadable(error) || is_unasked(error)).then_some(error)
     })?;
     Some(found.to_string())
+}
+
+/// Whether the new connection ended before the request was sent. hyper cancels only requests that it still has whole.
+pub fn was_never_sent(error: &(dyn Error + 'static)) -> bool {
+    tls::causes(error)
+        .any(|cause| cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_canceled))
 }
 
 /// An answer that is too long is still HTTP.

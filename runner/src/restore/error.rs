@@ -157,7 +157,7 @@ pub enum RestoreError {
     },
     /// The newest backup was made just before the collection was to be overwritten.
     #[error(
-        "the newest backup, {id}, is the safety backup of the restore that died: name the one to restore with --backup; `qdrant-backup list --collection {}` shows them", crate::host::shell::quoted(collection.as_str())
+        "the newest backup, {id}, is the safety backup of a restore that has not ended: name the one to restore with --backup; `qdrant-backup list --collection {}` shows them", crate::host::shell::quoted(collection.as_str())
     )]
     LatestIsSafetyBackup {
         /// Id of the safety backup.

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use chrono::{DateTime, TimeDelta, Utc};
 use e2e::qdrant_stand_in::{Effect, Fault, Setup, StandIn};
 use e2e::{Place, Ran, Running, Scene, eventually};
+use qdrant_backup_shared::operation::Operation;
 use serde_json::{Value, json};
 
 use crate::traces::{asked, collection_of, edit, log_line, log_lines, none, one_line, put, server_of};
@@ -365,6 +366,17 @@ fn status_is_exit_5_when_a_newest_backup_is_too_old() {
         serde_json::from_str(&hourly(&place, &["status", "--json"]).code(5).stdout).expect("JSON");
     assert_eq!(parsed["collections"][0]["too_old"], true);
     assert_eq!(parsed["schedule_interval_seconds"], 3600.0);
+
+    // A run that never started leaves no other trace.
+    assert!(!old.stdout.contains("No backup has started"), "{}", old.stdout);
+    let attempt = place.status().operations[&Operation::Backup].last_attempt_at.unwrap();
+    edit(&place.layout().status_file(), |status| {
+        status["operations"]["backup"]["last_attempt_at"] = json!(attempt - TimeDelta::minutes(121));
+    });
+    let overdue = hourly(&place, &["status"]).code(5).stdout;
+    let line =
+        "No backup has started for 2 h 1 min, but one is due every 1 h: does cron or the timer start it?";
+    assert!(overdue.contains(line), "{overdue}");
 
     // Without a schedule the age is shown but not judged.
     let unjudged = place.run(&["status"]).success();

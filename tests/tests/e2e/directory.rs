@@ -1,6 +1,7 @@
 //! The backup directory: missing, of another kind, not mounted, not writable, or full; and what `init` does with it.
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
@@ -278,6 +279,36 @@ fn a_disk_that_others_fill_meanwhile_is_survived_and_the_next_run_succeeds() {
 
 #[cfg(feature = "outside")]
 #[test]
+fn a_run_that_has_no_space_to_start_prunes_and_the_next_one_succeeds() {
+    let server = server_of(4 * MIB);
+    let place = Place::new(&server.url());
+    place.configure("backup:\n  compression: none\nretention:\n  keep_last: 3\nqdrant:\n  retries: 0\n");
+    let disk = Disk::initialised(&place, 40 * MIB);
+    let stored = || tree(&disk.path()).into_keys().filter(|name| name.ends_with(".snapshot")).count();
+    for _ in 0..5 {
+        run(disk.inside(&place.command(&["backup"]))).success();
+    }
+    let other = fs::File::create(disk.path().join("other")).unwrap();
+    (&other).write_all(&vec![0; 6 * MIB as usize]).unwrap();
+
+    // What came from another server has no newer backup.
+    let peer = server.peer_id();
+    server.set_peer_id(42);
+    let ran = run(disk.inside(&place.command(&["run"]))).code(1);
+    let failed = ["Backup of vectors failed: a backup needs at least 16", "free some space"];
+    ran.says(&failed).says(&["accept-source"]);
+    assert_eq!(stored(), 5);
+    server.set_peer_id(peer);
+
+    let ran = run(disk.inside(&place.command(&["run"]))).code(1);
+    ran.says(&failed).says(&["deleted 2 backups"]);
+    assert_eq!(stored(), 3);
+    run(disk.inside(&place.command(&["run"]))).success();
+    assert_eq!(stored(), 3);
+}
+
+#[cfg(feature = "outside")]
+#[test]
 fn a_disk_full_to_the_last_byte_fails_before_the_server_makes_a_snapshot() {
     let server = server_of(64 << 10);
     let place = Place::new(&server.url());
@@ -291,8 +322,8 @@ fn a_disk_full_to_the_last_byte_fails_before_the_server_makes_a_snapshot() {
     // The status cannot be replaced. The log reports it, the old status stays, and monitoring sees its age.
     let ran = run(disk.inside(&place.command(&["backup"]))).code(1);
     let ran = ran.says(&["status.json", "No space left on device", "monitoring will not see this run"]);
-    let last = log_lines(&ran).pop().unwrap();
-    assert!(last.starts_with("ERROR: Backup failed") && last.contains("free some space"), "{last}");
+    let ran = ran.says(&["ERROR: Backup of vectors failed", "only 0 B are free; free some space"]);
+    assert!(log_lines(&ran).last().unwrap().contains("vectors (no_space)"), "{}", ran.stderr);
     assert_eq!(asked(&server, "POST", "/snapshots"), none(), "it could not be recorded as ours");
     assert_eq!(fs::read(disk.path().join("status.json")).unwrap(), status);
 
@@ -302,7 +333,7 @@ fn a_disk_full_to_the_last_byte_fails_before_the_server_makes_a_snapshot() {
     command.env("QDRANT_BACKUP_STATE_DIR", &state);
     run(disk.inside(&command)).code(1);
     let recorded: Status = json_file::read(&state.join("status.json")).unwrap();
-    assert_eq!(recorded.last_run.unwrap().failure().unwrap().kind.clone(), FailureKind::NoSpace);
+    assert_eq!(recorded_failure(&recorded), FailureKind::NoSpace);
     assert_eq!(asked(&server, "POST", "/snapshots"), none());
 
     disk.free();

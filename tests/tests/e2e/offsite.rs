@@ -4,10 +4,12 @@ use std::fs;
 
 use crate::documents::{commands, document};
 use e2e::offsite::{Nas, Serving, configure};
-use e2e::qdrant_stand_in::{Setup, StandIn};
-use e2e::{Place, Ran, Scene};
+use e2e::qdrant_stand_in::{Effect, Endpoint, Fault, Setup, StandIn};
+use e2e::running::PATIENCE;
+use e2e::{Place, Ran, Running, Scene, eventually_within};
 use qdrant_backup_shared::operation::{Operation, Outcome};
-use qdrant_backup_shared::{FailureKind, OffsiteRecord, atomic, json_file};
+use qdrant_backup_shared::{FailureKind, OffsiteRecord, Repository, atomic, json_file};
+use rustix::process::Signal;
 use serde_json::Value;
 
 /// A server with genuine collections, backed up, and a place with an initialized repository.
@@ -32,6 +34,52 @@ fn copies(place: &Place) -> usize {
 fn record(place: &Place, collection: &str, nas: &str) -> Option<OffsiteRecord> {
     let backup = place.newest(collection);
     json_file::read(&place.layout().offsite(&backup.collection, backup.backup_id, nas)).ok()
+}
+
+#[test]
+fn copies_of_two_backup_directories_in_one_place_are_told_apart() {
+    let (first, nas) = backed_up("nas");
+    first.place.run(&["backup"]).success();
+    first.place.run(&["offsite", "copy"]).success();
+    let one = first.place.run(&["offsite", "list"]).success();
+    assert!(!one.stdout.contains("REPOSITORY"), "{}", one.stdout);
+
+    let second = Scene::sample();
+    configure(&second.place, &[&Nas::at(&second.place, "nas", nas.repository())], "");
+    second.place.run(&["backup"]).success();
+    second.place.run(&["offsite", "copy"]).success();
+    let both = second.place.run(&["offsite", "list"]).success().stdout;
+    assert!(both.lines().next().unwrap().ends_with("REPOSITORY"), "{both}");
+    let ids = [&first, &second].map(|scene| {
+        let path = scene.place.layout().repository_file();
+        json_file::read::<Repository>(&path).unwrap().repository_id
+    });
+    for id in &ids {
+        assert!(both.lines().any(|line| line.ends_with(id)), "{id}: {both}");
+    }
+    fs::remove_dir_all(second.place.path()).unwrap();
+    let list = ["list", "--from", "nas"];
+    second.place.run(&list).code(1).says(&["several backup directories", "--repository ID"]);
+    second.place.run(&[&list[..], &["--repository", &ids[0]]].concat()).success();
+}
+
+#[test]
+fn a_signal_ends_a_restore_from_a_place_with_its_own_exit_code() {
+    let (scene, _nas) = backed_up("nas");
+    scene.place.run(&["backup", "-c", "minilm_general"]).success();
+    scene.place.run(&["offsite", "copy"]).success();
+    let never = Fault::new(Effect::NeverAnswer).on(Endpoint::UploadSnapshot);
+    scene.server.faults(|faults| faults.add(never));
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        scene.server.clear_requests();
+        let arguments = ["restore", "-c", "minilm_general", "--as", "again", "--from", "nas"];
+        let running = Running::start(&mut scene.place.command(&arguments));
+        eventually_within(PATIENCE, "an upload", || {
+            (!scene.server.requests_matching("POST", "snapshots/upload").is_empty()).then_some(())
+        });
+        running.signal(signal);
+        running.end().code(code).says(&["interrupted"]);
+    }
 }
 
 #[test]

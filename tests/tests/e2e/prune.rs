@@ -192,7 +192,7 @@ fn a_held_backup_stays_until_it_is_released() {
     place.run(&arguments).success();
     drop(lock);
     let list = place.run(&["list"]).success().stdout;
-    assert!(list.contains("never, HELD"), "{list}");
+    assert!(list.contains("never, HELD: before the move"), "{list}");
     let list: Value = serde_json::from_str(&place.run(&["list", "--json"]).stdout).unwrap();
     assert_eq!(list["backups"][0]["held"], "before the move");
     assert_eq!(list["backups"][1]["held"], Value::Null);

@@ -623,7 +623,7 @@ fn the_safety_backup_of_a_restore_that_died_is_not_the_latest_of_the_next() {
     running.end();
     server.faults(|faults| faults.clear());
     assert_eq!(place.ids("minilm_general").len(), 2);
-    let says = "is the safety backup of the restore that died: name the one to restore with --backup";
+    let says = "is the safety backup of a restore that has not ended: name the one to restore with --backup";
     let ran = place.run(&[&restore[..], &["--dry-run"]].concat()).code(1);
     assert!(ran.stdout.contains(says), "{}", ran.stdout);
     place.run(&restore).code(1).says(&[says]);

@@ -282,7 +282,13 @@ fn a_person_at_a_terminal_is_asked_and_may_err() {
     answer(&mut running, "API key (none: no key) [none]: ", &["/no/such/file", &shown(&place, "key")]);
     answer(&mut running, "Backup directory [/opt/qdrant/backups]: ", &["backups", &shown(&place, "backups")]);
     answer(&mut running, "keep backups [7]: ", &["0", "14"]);
+    server.faults(|all| all.add(Fault::status(403).on(Endpoint::Collections)));
     answer(&mut running, "cron expression (minute hour day month weekday) [0 2 * * *]: ", &["daily", ""]);
+    // The answers are kept if the server does not like them.
+    let again = format!("an empty line keeps an answer.\nQdrant's REST URL [{}]: ", server.url());
+    running.until_it_asks(&again);
+    server.faults(|all| all.clear());
+    answer(&mut running, &again, &["", "", "", "", ""]);
 
     let ran = running.end().success();
 

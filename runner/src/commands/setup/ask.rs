@@ -72,7 +72,8 @@ impl<R: BufRead> Dialog<R> {
     }
 }
 
-fn say(text: &str) -> Result<(), Refusal> {
+/// Writes to the terminal.
+pub fn say(text: &str) -> Result<(), Refusal> {
     let mut stderr = io::stderr();
     stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush()).map_err(Refusal::failed)
 }

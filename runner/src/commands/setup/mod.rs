@@ -46,24 +46,34 @@ pub async fn setup(
     let owner = Owner::find(args.user.as_deref())?;
     check_key(settings)?;
     let mut answers = Answers::new(settings, args)?;
-    if !args.yes {
-        ask::ask(&mut answers)?;
-    }
-    let text = file::text(&answers);
+    let offered = answers.url.clone();
     // As in a scheduled run: only this file, nothing from the environment of this shell.
     let theirs = environment.iter().filter(|(name, _)| !variables().any(|known| name.as_os_str() == known));
     let theirs = theirs.map(|(name, value)| (name.clone(), value.clone())).collect();
-    let settings = Settings::of_text(&target, &text, &Opts::default(), &theirs)
-        .map_err(|error| Refusal::configuration(error.problems.join("; ")))?;
-
-    let server = checks::server(&settings).await;
+    let (text, settings, server) = loop {
+        if !args.yes {
+            ask::ask(&mut answers)?;
+        }
+        let text = file::text(&answers);
+        let settings = Settings::of_text(&target, &text, &Opts::default(), &theirs)
+            .map_err(|error| Refusal::configuration(error.problems.join("; ")))?;
+        let server = checks::server(&settings).await;
+        if !checks::any_failed(&server.checks) {
+            break (text, settings, server);
+        }
+        output::print(&checks::render(&server.checks)).map_err(Refusal::failed)?;
+        if args.yes {
+            return Err(Refusal::configuration(
+                "nothing was written; fix what is marked FAIL and run setup again",
+            ));
+        }
+        ask::say("Nothing was written. Fix what is marked FAIL; an empty line keeps an answer.\n")?;
+        if settings.qdrant.url.basic_auth().is_some() {
+            // A password is not printed.
+            answers.url.clone_from(&offered);
+        }
+    };
     let mut all = server.checks;
-    if checks::any_failed(&all) {
-        output::print(&checks::render(&all)).map_err(Refusal::failed)?;
-        return Err(Refusal::configuration(
-            "nothing was written; fix what is marked FAIL and run setup again",
-        ));
-    }
     owner::make_repository(&settings, &owner, clock)?;
     owner.take(&settings)?;
     file::write(&target, &text, replaced, &owner)?;
