@@ -6,7 +6,7 @@ use indicatif::HumanBytes;
 use qdrant_backup_shared::config_file::keys::GONE_AFTER_DAYS;
 use qdrant_backup_shared::operation::{Operation, Outcome};
 use qdrant_backup_shared::run_report::{OperationReport, PlaceReport, RunReport};
-use qdrant_backup_shared::text::{one_line, pretty_json};
+use qdrant_backup_shared::text::{number_of, one_line, pretty_json};
 use qdrant_backup_shared::verification::CheckOutcome;
 use qdrant_backup_shared::{FailureKind, Repository, atomic, json_file};
 use serde::Serialize;
@@ -142,8 +142,8 @@ fn list(settings: &Settings, name: Option<&str>, json: bool, signals: &Signals) 
                 }));
                 if !listing.leftovers.is_empty() {
                     tracing::info!(
-                        "{name} has {} snapshots that belong to no copy; retention in the next run removes ours",
-                        listing.leftovers.len()
+                        "{name} has {} without a copy; retention in the next run removes ours",
+                        number_of(listing.leftovers.len(), "snapshot")
                     );
                 }
             }
@@ -277,8 +277,8 @@ pub(super) fn summarize_operation(operation: &OperationReport) {
         let mut parts = Vec::new();
         if !place.copied.is_empty() {
             parts.push(format!(
-                "{} backups copied, {} of new data",
-                place.copied.len(),
+                "{} copied, {} of new data",
+                number_of(place.copied.len(), "backup"),
                 HumanBytes(place.added_bytes())
             ));
         }
@@ -286,7 +286,10 @@ pub(super) fn summarize_operation(operation: &OperationReport) {
             parts.push(format!("check {checked}"));
         }
         if !place.forgotten.is_empty() {
-            parts.push(format!("{} copies deleted", place.forgotten.len()));
+            parts.push(match place.forgotten.len() {
+                1 => "1 copy deleted".to_owned(),
+                number => format!("{number} copies deleted"),
+            });
         }
         if place.pruned {
             parts.push("pruned".to_owned());

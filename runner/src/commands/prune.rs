@@ -4,7 +4,7 @@ use indicatif::HumanBytes;
 use qdrant_backup_shared::config_file::keys::GONE_AFTER_DAYS;
 use qdrant_backup_shared::operation::{Fate, Operation, Outcome};
 use qdrant_backup_shared::run_report::{CollectionReport, OperationReport, RunReport};
-use qdrant_backup_shared::text::{one_line, pretty_json};
+use qdrant_backup_shared::text::{number_of, one_line, pretty_json};
 use qdrant_backup_shared::{Failure, FailureKind, Layout};
 use tokio_util::sync::CancellationToken;
 
@@ -158,7 +158,7 @@ fn tally(collections: &[CollectionReport], fate: &Fate) -> String {
         .filter(|decided| decided.fate == *fate)
         .map(|decided| decided.stored_size_bytes)
         .collect();
-    format!("{} backups ({})", all.len(), HumanBytes(all.iter().sum()))
+    format!("{} ({})", number_of(all.len(), "backup"), HumanBytes(all.iter().sum()))
 }
 
 /// Logs the outcome of the prune in one line.

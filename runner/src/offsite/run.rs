@@ -490,7 +490,7 @@ impl AtPlace<'_> {
             .collect();
         if !leftovers.is_empty() {
             forget_snapshots(restic, &leftovers, now)?;
-            tracing::info!("Removed {} snapshots in {name} that belonged to no copy", leftovers.len());
+            tracing::info!("Removed {} without a copy in {name}", number_of(leftovers.len(), "snapshot"));
         }
         if work.prune || self.prune_is_due(&status, now) {
             self.session.show_status();

@@ -348,7 +348,7 @@ fn a_hold_goes_with_its_copy_and_is_placed_again_when_the_directory_was_lost() {
     place.run(&["unhold", &id, "-c", "docs"]).success();
     place.run(&["offsite", "copy", "nas"]).success();
     assert!(!hold.exists(), "what was released stays released");
-    place.run(&["offsite", "prune", "nas", "--yes"]).success().says(&["1 copies deleted"]);
+    place.run(&["offsite", "prune", "nas", "--yes"]).success().says(&["1 copy deleted"]);
     assert_eq!(copies(place), 1);
     let left = json(&nas.restic(&["snapshots", "--json"]).success());
     assert_eq!(left.as_array().unwrap().len(), 2, "an archive and its manifest: {left}");
@@ -573,7 +573,7 @@ fn what_somebody_else_has_deleted_or_put_there_is_known_after_the_next_copying()
         .run(&["offsite", "copy"])
         .success()
         .says(&["WARN", "\"mixtral_embeddings\"", "is missing: someone else deleted it"])
-        .says(&["Place nas: 1 backups copied"]);
+        .says(&["Place nas: 1 backup copied"]);
     let record_path = |collection: &str| {
         let backup = place.newest(collection);
         place.layout().offsite(&backup.collection, backup.backup_id, "nas")

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
@@ -12,6 +12,7 @@ use e2e::scene::{docs, generated};
 use e2e::users::{NOBODY, need_root};
 use e2e::{Place, Ran, Running, Scene, repository};
 use qdrant_backup_shared::atomic;
+use rustix::fs::OFlags;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 /// A place without configuration, and a server with a key.
@@ -269,7 +270,10 @@ fn a_person_at_a_terminal_is_asked_and_may_err() {
     grantpt(&master).unwrap();
     unlockpt(&master).unwrap();
     let name = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
-    let slave = fs::File::options().read(true).write(true).open(name).expect("its other end");
+    // Not the terminal of the tests, even if they lead a session: its end would end them.
+    let not_ours = OFlags::NOCTTY.bits().cast_signed();
+    let slave =
+        fs::File::options().read(true).write(true).custom_flags(not_ours).open(name).expect("its other end");
     let mut running = Running::start(setup(&place, &[]).stdin(slave));
     let mut typed = fs::File::from(master);
     let mut answer = |running: &mut Running, question: &str, answers: &[&str]| {
