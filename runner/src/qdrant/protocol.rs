@@ -50,7 +50,34 @@ pub fn explain(problem: &str, scheme: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::AsyncReadExt;
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_request_on_a_connection_that_has_ended_was_never_sent() {
+        let (near, far) = tokio::io::duplex(64);
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(hyper_util::rt::TokioIo::new(near)).await.unwrap();
+        drop(far);
+        drop(connection.await);
+        let error = sender.send_request(hyper::Request::new(String::new())).await.unwrap_err();
+        assert!(was_never_sent(&error) && not_http(&error).is_none(), "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn a_request_without_an_answer_was_sent() {
+        let (near, far) = tokio::io::duplex(64);
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(hyper_util::rt::TokioIo::new(near)).await.unwrap();
+        let request = sender.send_request(hyper::Request::new(String::new()));
+        let answer = async move {
+            let mut far = far;
+            drop(far.read(&mut [0; 64]).await);
+        };
+        let (error, _, ()) = tokio::join!(request, connection, answer);
+        assert!(!was_never_sent(&error.unwrap_err()));
+    }
 
     #[test]
     fn the_other_scheme_and_the_port_of_grpc_are_named() {
