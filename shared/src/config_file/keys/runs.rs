@@ -73,7 +73,7 @@ pub static ON_SKIPPED: Knob<Option<HookCommand>> = Knob::new("hooks.on_skipped",
 
 pub static HOOK_TIMEOUT: Knob<Duration> = Knob::new("hooks.timeout", kinds::TIMEOUT)
     .default("60s")
-    .meaning("Maximum time for a command. After that, it is killed with all its child processes.");
+    .meaning("Maximum time for a command. After that, it is killed with all processes of its group.");
 
 pub static PING_URL: Knob<Option<SecretText>> = Knob::new("hooks.ping_url", kinds::URL)
     .variable("BACKUP_PING_URL")
