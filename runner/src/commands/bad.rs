@@ -2,6 +2,7 @@
 
 use indicatif::HumanBytes;
 use qdrant_backup_shared::catalog::{Backup, Catalog};
+use qdrant_backup_shared::text::{number_of, one_line};
 
 use super::orphans::busy;
 use super::retire::delete;
@@ -85,7 +86,7 @@ pub async fn bad(settings: &Settings, args: &PruneArgs, clock: Clock) -> Result<
         tracing::warn!("Keeping bad backup {} of {}: {why}", backup.backup_id, backup.collection);
     }
     let bytes = doomed.iter().map(|backup| backup.stored_size_bytes()).sum();
-    tracing::info!("Deleted {} bad backups ({})", doomed.len(), HumanBytes(bytes));
+    tracing::info!("Deleted {} ({})", number_of(doomed.len(), "bad backup"), HumanBytes(bytes));
     Ok(Exit::Success)
 }
 
@@ -143,8 +144,8 @@ fn table(found: &[Bad<'_>]) -> String {
             backup.collection.to_string(),
             backup.backup_id.to_string(),
             HumanBytes(backup.stored_size_bytes()).to_string(),
-            qdrant_backup_shared::text::one_line(&bad.flaw),
-            qdrant_backup_shared::text::one_line(stays),
+            one_line(&bad.flaw),
+            one_line(stays),
         ]
     });
     output::table(&["COLLECTION", "BACKUP", "STORED", "WHAT IS WRONG", "KEPT BECAUSE"], &[2], rows)
