@@ -54,29 +54,27 @@ mod tests {
 
     use super::*;
 
-    #[tokio::test]
-    async fn a_request_on_a_connection_that_has_ended_was_never_sent() {
-        let (near, far) = tokio::io::duplex(64);
+    /// The error of a request to a server that accepts the connection, reads up to `bytes`, and ends it.
+    async fn error_after(bytes: usize) -> hyper::Error {
+        let (near, mut far) = tokio::io::duplex(64);
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(hyper_util::rt::TokioIo::new(near)).await.unwrap();
-        drop(far);
-        drop(connection.await);
-        let error = sender.send_request(hyper::Request::new(String::new())).await.unwrap_err();
-        assert!(was_never_sent(&error) && not_http(&error).is_none(), "{error:?}");
+        let serve = async move { far.read_exact(&mut vec![0; bytes]).await.map(drop).unwrap() };
+        let ask = async {
+            if bytes == 0 {
+                tokio::task::yield_now().await;
+            }
+            sender.send_request(hyper::Request::new(String::new())).await.unwrap_err()
+        };
+        let ((), _, error) = tokio::join!(serve, connection, ask);
+        error
     }
 
     #[tokio::test]
-    async fn a_request_without_an_answer_was_sent() {
-        let (near, far) = tokio::io::duplex(64);
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(hyper_util::rt::TokioIo::new(near)).await.unwrap();
-        let request = sender.send_request(hyper::Request::new(String::new()));
-        let answer = async move {
-            let mut far = far;
-            drop(far.read(&mut [0; 64]).await);
-        };
-        let (error, _, ()) = tokio::join!(request, connection, answer);
-        assert!(!was_never_sent(&error.unwrap_err()));
+    async fn a_request_on_a_connection_that_has_ended_was_never_sent() {
+        let (never, sent) = (error_after(0).await, error_after(1).await);
+        assert!(was_never_sent(&never) && not_http(&never).is_none(), "{never:?}");
+        assert!(!was_never_sent(&sent), "{sent:?}");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use reqwest::header::{HeaderMap, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
+use super::protocol;
 use super::tls::{self, Identity};
 use super::transport_error::TransportError;
 
@@ -49,7 +50,7 @@ pub fn http_client(options: &ClientOptions) -> Result<reqwest::Client, Transport
         .default_headers(secret_headers(options)?)
         .user_agent(concat!("qdrant-backup/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
+        .retry(only_what_was_never_sent(options.url.host_str().unwrap_or_default().to_owned()))
         .referer(false)
         .no_proxy()
         .http1_only()
@@ -71,6 +72,13 @@ pub fn http_client(options: &ClientOptions) -> Result<reqwest::Client, Transport
     let tls = tls::client_config(uses_tls, options.ca_file.as_deref(), options.identity.as_ref())?;
     builder = builder.tls_backend_preconfigured(tls);
     builder.build().map_err(|error| TransportError::Setup { problem: root_cause(&error) })
+}
+
+/// A request to `host` that was never sent is sent again at once. Everything else is decided by who asks.
+fn only_what_was_never_sent(host: String) -> reqwest::retry::Builder {
+    reqwest::retry::for_host(host).no_budget().classify_fn(|tried| {
+        if tried.error().is_some_and(protocol::was_never_sent) { tried.retryable() } else { tried.success() }
+    })
 }
 
 fn secret_headers(options: &ClientOptions) -> Result<HeaderMap, TransportError> {
